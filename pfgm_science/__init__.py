@@ -1,0 +1,1 @@
+"""pfgm-science: scientific generation with PFGM++."""

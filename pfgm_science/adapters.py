@@ -1,0 +1,112 @@
+"""What a modality offers the engine, and how its adapter is found: entry points of the group pfgm_science.adapters."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast, runtime_checkable
+
+from pfgm_science.errors import ConfigError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.figure import Figure
+    from torch import nn
+
+    from pfgm_science.batch import Batch
+    from pfgm_science.condition import ConditionSpec
+    from pfgm_science.data import Dataset, DatasetInfo
+
+GROUP = "pfgm_science.adapters"
+
+
+@runtime_checkable
+class Adapter(Protocol):
+    """Turns the objects of one domain into tensors and back. See docs/new-modality.md.
+
+    An adapter is a value: `fit` returns one that knows the data's shape and scale, and `settings` is all it knows, as
+    JSON values, so that `restore(settings)` in another process decodes the same.
+    """
+
+    name: ClassVar[str]
+
+    @classmethod
+    def restore(cls, settings: Mapping[str, Any]) -> Adapter:
+        """The adapter whose `settings` these are."""
+        ...
+
+    def settings(self) -> dict[str, Any]:
+        """Everything that encode and decode need, as JSON values."""
+        ...
+
+    def fit(self, data: Dataset) -> Adapter:
+        """An adapter for data like these; DataError when they are empty, not finite or of mixed shape."""
+        ...
+
+    def encode(self, objects: Any) -> Batch:
+        """Objects to values [n, *shape] of about unit size, with a mask where sizes differ."""
+        ...
+
+    def decode(self, batch: Batch) -> Any:
+        """The objects of a batch of samples; the inverse of encode up to rounding."""
+        ...
+
+    def template(self, count: int, seed: int) -> Batch:
+        """Zeros of the shape of `count` new samples, with the mask of their sizes where those differ."""
+        ...
+
+    def network(self, settings: Mapping[str, Any], specs: Sequence[ConditionSpec]) -> nn.Module:
+        """The backbone: network(x, noise_level, condition, mask) -> like x."""
+        ...
+
+    def recipe(self, count: int) -> dict[str, Any]:
+        """Settings of RunConfig that suit `count` samples of this kind; what the user sets goes before."""
+        ...
+
+    def read(self, path: str, **options: Any) -> Dataset:
+        """Objects from a file or folder of the field's formats; a bad record is named and nothing else is lost."""
+        ...
+
+    def write(self, path: str, objects: Any) -> None:
+        """Objects to a file or folder; the ending of the name says in which format."""
+        ...
+
+    def datasets(self) -> list[DatasetInfo]:
+        """The data sets that `dataset` knows by name."""
+        ...
+
+    def dataset(self, name: str) -> Dataset:
+        """A real or synthetic data set of the field."""
+        ...
+
+    def features(self, objects: Any) -> np.ndarray:
+        """What domain-free metrics compare: [n, size], float64."""
+        ...
+
+    def picture(self, objects: Any, title: str = "") -> Figure:
+        """What a person would look at."""
+        ...
+
+
+def names() -> list[str]:
+    """Names of the installed adapters."""
+    return sorted({point.name for point in entry_points(group=GROUP)})
+
+
+def find(name: str) -> type[Adapter]:
+    """The adapter class of this name; ConfigError gives the nearest right name, or says what to install."""
+    points = [point for point in entry_points(group=GROUP) if point.name == name]
+    if not points:
+        known = names()
+        near = difflib.get_close_matches(name, known, 1)
+        hint = f" Did you mean {near[0]!r}?" if near else " If another package brings it, install that package."
+        raise ConfigError(f"there is no modality {name!r}; there are {', '.join(known) or 'none'}.{hint}")
+    return _load(points[0])
+
+
+def _load(point: EntryPoint) -> type[Adapter]:
+    try:
+        return cast("type[Adapter]", point.load())
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(f"the modality {point.name!r} ({point.value}) cannot be loaded: {error}") from error

@@ -1,0 +1,94 @@
+"""Checkpoints: safetensors files with everything needed to use them inside, written whole or not at all.
+
+No pickle. The header holds one JSON document: format, kind, versions, configuration, data and its licence, history.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pfgm_science.errors import CheckpointError
+from pfgm_science.files import replacing
+
+FORMAT = 1
+HEADER = "pfgm_science"
+
+
+def write(path: str | Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any], kind: str) -> None:
+    """Write tensors and header (JSON values) to path atomically; kind is "model" or "state"."""
+    from safetensors.torch import save_file
+
+    document = {"format": FORMAT, "kind": kind, "versions": versions(), **header}
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    with replacing(path) as temporary:
+        save_file(plain, str(temporary), metadata={HEADER: json.dumps(document, allow_nan=False)})
+
+
+def read(path: str | Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors and header of a file that `write` made; CheckpointError says what is wrong with any other."""
+    header = read_header(path, kind)
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, header  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path}: damaged ({error}). Copy it again, or train again with `pfgm train`.") from None
+
+
+def read_header(path: str | Path, kind: str = "model") -> dict[str, Any]:
+    """The JSON document of a checkpoint, without its tensors."""
+    from safetensors import SafetensorError, safe_open
+
+    path = Path(path)
+    if not path.is_file():
+        raise CheckpointError(f"{path}: there is no such file. Give a run folder or a .safetensors file.")
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            metadata = file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path}: not a whole safetensors file ({error}). It may be truncated.") from None
+    if HEADER not in metadata:
+        raise CheckpointError(f"{path}: a safetensors file, but not one of pfgm-science: its header lacks {HEADER!r}")
+    try:
+        document = json.loads(metadata[HEADER])
+    except json.JSONDecodeError as error:
+        raise CheckpointError(f"{path}: the header is not valid JSON ({error})") from None
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        found = document.get("format") if isinstance(document, dict) else document
+        raise CheckpointError(f"{path}: format {found!r}; this version reads format {FORMAT}. Use a newer pfgm-science.")
+    if document.get("kind") != kind:
+        raise CheckpointError(f"{path}: holds a {document.get('kind')!r}; a {kind!r} is needed here")
+    return document
+
+
+def load_weights(module: nn.Module, tensors: Mapping[str, Tensor], path: str | Path) -> None:
+    """Put tensors into a module; a missing, unknown or misshapen one raises CheckpointError with its name."""
+    own = module.state_dict()
+    problems = [f"{name} is missing" for name in own if name not in tensors]
+    problems += [f"{name} is not known" for name in tensors if name not in own]
+    problems += [
+        f"{name} has shape {tuple(tensors[name].shape)}, not {tuple(tensor.shape)}"
+        for name, tensor in own.items()
+        if name in tensors and tensors[name].shape != tensor.shape
+    ]
+    if problems:
+        raise CheckpointError(f"{path}: the weights do not fit the network in its header: {'; '.join(problems[:3])}")
+    module.load_state_dict({name: tensor.to(own[name].dtype) for name, tensor in tensors.items()})
+
+
+def versions() -> dict[str, str]:
+    """What wrote a file: this package, torch and Python."""
+    try:
+        own = version("pfgm-science")
+    except PackageNotFoundError:
+        own = "source"
+    return {"pfgm-science": own, "torch": torch.__version__, "python": platform.python_version()}

@@ -1,0 +1,176 @@
+"""What a sample is conditioned on: class labels, vectors, any tensor; described, encoded, dropped, embedded.
+
+A label of -1 and a value of NaN mean "not given". That is how conditions are dropped in training and left out in
+sampling, so that one network serves both sides of classifier-free guidance (Ho and Salimans, arXiv 2207.12598).
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from pfgm_science.batch import Condition
+from pfgm_science.errors import ConfigError, DataError
+
+DIMENSION = "dimension"  # the name under which D itself is given to a network that serves many D
+
+
+@dataclass(frozen=True)
+class ConditionSpec:
+    """One condition: its name, its kind ("class" or "vector") and its size (classes, or entries of the vector)."""
+
+    name: str
+    kind: str
+    size: int
+    classes: tuple[str, ...] = ()
+
+
+def describe(condition: Mapping[str, Any]) -> tuple[ConditionSpec, ...]:
+    """Specs of a data set's conditions: integers, strings and booleans are classes, floating-point values vectors."""
+    specs = []
+    for name, value in condition.items():
+        array = np.asarray(value)
+        if array.dtype.kind in "iuUSb" and array.ndim == 1:
+            classes = tuple(str(c) for c in np.unique(array))
+            specs.append(ConditionSpec(name, "class", len(classes), classes))
+        elif array.dtype.kind == "f" and array.ndim in (1, 2):
+            specs.append(ConditionSpec(name, "vector", 1 if array.ndim == 1 else array.shape[1]))
+        else:
+            raise DataError(
+                f"condition {name!r} has type {array.dtype} and shape {array.shape}: "
+                "give one class per sample (integers or strings) or one vector per sample (floating point)"
+            )
+    return tuple(specs)
+
+
+def encode(specs: Sequence[ConditionSpec], condition: Mapping[str, Any], count: int) -> dict[str, Tensor]:
+    """Tensors for the network: classes as int64 [count], vectors as float32 [count, size].
+
+    A single class or vector is repeated count times; what is not given becomes the "not given" value.
+    Raises ConfigError for a name or a class that the specs do not know.
+    """
+    known = {spec.name: spec for spec in specs}
+    for name in condition:
+        if name not in known:
+            allowed = ", ".join(map(repr, known)) or "none: it was trained without conditions"
+            raise ConfigError(f"condition {name!r} is not one of this model's conditions ({allowed})")
+    encoded = {}
+    for name, spec in known.items():
+        value = condition.get(name)
+        if spec.kind == "class":
+            encoded[name] = _encode_classes(spec, value, count)
+        else:
+            encoded[name] = _encode_vectors(spec, value, count)
+    return encoded
+
+
+def drop(condition: Condition | None, probability: float, generator: torch.Generator) -> Condition | None:
+    """Condition with all entries of a sample made "not given" with the given probability; D itself is kept."""
+    if not condition or probability == 0:
+        return condition
+    first = next(iter(condition.values()))
+    gone = torch.rand(len(first), generator=generator, device=generator.device).to(first.device) < probability
+    return {name: value if name == DIMENSION else _blank(value, gone) for name, value in condition.items()}
+
+
+def without(condition: Condition | None) -> Condition | None:
+    """The same condition with every entry "not given" (the unconditional side of guidance); D itself is kept."""
+    if condition is None:
+        return None
+    return {
+        name: value if name == DIMENSION else _blank(value, torch.ones(len(value), dtype=torch.bool, device=value.device))
+        for name, value in condition.items()
+    }
+
+
+def dimension_feature(D: Tensor, N: Tensor) -> Tensor:
+    """What a network conditioned on D sees: [batch, 2], finite for every D in (0, inf] and smooth in log D.
+
+    log1p(N / D) follows how much of the noise level x itself reveals (derived, see docs/physics.md), and
+    1 / sqrt(1 + D) the spread of the noise level among samples.
+    """
+    D, N = D.double(), N.double()
+    return torch.stack([torch.log1p(N / D) / 4, torch.rsqrt(1 + D)], dim=1).float()
+
+
+class ConditionEmbedding(nn.Module):
+    """Sum of the embeddings of all conditions: mapping of [batch, ...] -> [batch, width].
+
+    What is absent from the mapping counts as "not given" and gets a learned vector of its own.
+    """
+
+    def __init__(self, specs: Sequence[ConditionSpec], width: int) -> None:
+        super().__init__()
+        self.specs = tuple(specs)
+        self.tables = nn.ModuleDict()
+        for spec in self.specs:
+            if spec.kind == "class":
+                self.tables[spec.name] = nn.Embedding(spec.size + 1, width)
+            else:
+                self.tables[spec.name] = nn.Linear(2 * spec.size, width)
+
+    def forward(self, condition: Condition | None, batch: int) -> Tensor:
+        device = next(self.parameters()).device
+        total: Tensor | None = None
+        for spec in self.specs:
+            value = (condition or {}).get(spec.name)
+            if value is None:
+                shape = (batch,) if spec.kind == "class" else (batch, spec.size)
+                fill: float = -1 if spec.kind == "class" else math.nan
+                dtype = torch.int64 if spec.kind == "class" else torch.float32
+                value = torch.full(shape, fill, device=device, dtype=dtype)
+            if spec.kind == "class":
+                embedded = self.tables[spec.name](torch.where(value < 0, spec.size, value))
+            else:
+                absent = torch.isnan(value)
+                embedded = self.tables[spec.name](torch.cat([value.nan_to_num(0.0), absent.to(value.dtype)], dim=1))
+            total = embedded if total is None else total + embedded
+        assert total is not None, "an embedding without conditions is never called"
+        return total
+
+
+def _blank(value: Tensor, gone: Tensor) -> Tensor:
+    fill: float = math.nan if value.is_floating_point() else -1
+    return torch.where(gone.reshape(-1, *[1] * (value.ndim - 1)), torch.full_like(value, fill), value)
+
+
+def _encode_classes(spec: ConditionSpec, value: Any, count: int) -> Tensor:
+    if value is None:
+        return torch.full((count,), -1)
+    names = np.atleast_1d(np.asarray(value)).astype(str)
+    if len(names) == 1:
+        names = np.repeat(names, count)
+    if len(names) != count:
+        raise ConfigError(f"condition {spec.name!r} has {len(names)} values for {count} samples: give one, or one each")
+    index = {name: i for i, name in enumerate(spec.classes)}
+    for name in names:
+        if name not in index:
+            near = difflib.get_close_matches(name, spec.classes, 1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            shown = ", ".join(spec.classes[:20]) + (", ..." if spec.size > 20 else "")
+            raise ConfigError(f"{spec.name} {name!r} is not a class of this model ({shown}).{hint}")
+    return torch.tensor([index[name] for name in names])
+
+
+def _encode_vectors(spec: ConditionSpec, value: Any, count: int) -> Tensor:
+    if value is None:
+        return torch.full((count, spec.size), math.nan)
+    array = torch.as_tensor(np.asarray(value, dtype=np.float32))
+    if array.ndim == 0 or (array.ndim == 1 and spec.size > 1):
+        array = array.reshape(1, -1)
+    elif array.ndim == 1:
+        array = array.reshape(-1, 1)
+    if len(array) == 1:
+        array = array.repeat(count, 1)
+    if array.shape != (count, spec.size):
+        raise ConfigError(
+            f"condition {spec.name!r} has shape {tuple(array.shape)}; it must be ({count}, {spec.size}) or one row"
+        )
+    return array

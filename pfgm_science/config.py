@@ -1,0 +1,190 @@
+"""Settings of a run: frozen dataclasses, read from TOML; what is unknown is refused with the nearest right name."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import tomllib
+import types
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from pfgm_science.errors import ConfigError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How a network is fitted. Lengths are in optimiser steps, except where samples are named.
+
+    batch_size: samples a step over all devices. accumulation: parts in which a device takes its share.
+    decay: "cosine" to zero over the run, or "constant". ema_half_life: of the weights that are kept, in samples.
+    clip: largest gradient norm, 0 for none. condition_dropout: share of samples trained without their condition.
+    precision: of the network, "float32" or "bfloat16".
+    """
+
+    steps: int = 10_000
+    batch_size: int = 128
+    accumulation: int = 1
+    optimizer: str = "adamw"
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.0
+    warmup: int = 200
+    decay: str = "cosine"
+    ema_half_life: int = 50_000
+    clip: float = 1.0
+    condition_dropout: float = 0.1
+    precision: str = "float32"
+    checkpoint_every: int = 1_000
+    validate_every: int = 1_000
+    log_every: int = 50
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch_size", "accumulation", "checkpoint_every", "validate_every", "log_every"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"training.{name} is {getattr(self, name)}: it must be at least 1")
+        if self.batch_size % self.accumulation:
+            raise ConfigError(
+                f"training.batch_size {self.batch_size} is not a multiple of training.accumulation {self.accumulation}"
+            )
+        for name, allowed in (("optimizer", ("adamw", "muon")), ("decay", ("cosine", "constant")),
+                              ("precision", ("float32", "bfloat16"))):
+            if getattr(self, name) not in allowed:
+                raise ConfigError(f"training.{name} is {getattr(self, name)!r}: it must be one of {', '.join(allowed)}")
+        if not self.learning_rate > 0:
+            raise ConfigError(f"training.learning_rate is {self.learning_rate}: it must be > 0")
+        if not 0 <= self.condition_dropout <= 1:
+            raise ConfigError(f"training.condition_dropout is {self.condition_dropout}: it must lie in [0, 1]")
+
+
+@dataclass(frozen=True)
+class LevelsConfig:
+    """Noise levels for data of sigma_data = 0.5; the run scales them to its own data (see schedule.Levels)."""
+
+    mean: float = -1.2
+    std: float = 1.2
+    sigma_min: float = 0.002
+    sigma_max: float = 80.0
+    rho: float = 7.0
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything that decides a run, beside the data.
+
+    dimension: D, > 0, inf for diffusion. dimension_range: (low, high) to train one network for every D between and
+    for inf; `dimension` is then what samples are drawn at when nothing is asked. validation: share of the data held
+    out. sigma_data: size of the encoded data, measured from them when not given. network: settings of the adapter's network.
+    """
+
+    adapter: str = ""
+    dimension: float = 128.0
+    dimension_range: tuple[float, float] | None = None
+    seed: int = 0
+    validation: float = 0.1
+    sigma_data: float | None = None
+    network: dict[str, Any] = field(default_factory=dict)
+    levels: LevelsConfig = LevelsConfig()
+    training: TrainingConfig = TrainingConfig()
+
+    def __post_init__(self) -> None:
+        if not self.dimension > 0:
+            raise ConfigError(f"dimension is {self.dimension}: D must be > 0 (1 is PFGM, inf is diffusion)")
+        if self.dimension_range is not None:
+            low, high = self.dimension_range
+            if not 0 < low < high < math.inf:
+                raise ConfigError(f"dimension_range is {self.dimension_range}: need 0 < low < high < inf")
+        if not 0 <= self.validation < 1:
+            raise ConfigError(f"validation is {self.validation}: the share held out must lie in [0, 1)")
+
+
+def read_toml(path: str | Path) -> dict[str, Any]:
+    """The tables of a TOML file; ConfigError names the file and the line of a mistake in it."""
+    try:
+        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: there is no such file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read as text ({error})") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}") from None
+
+
+def build(kind: type[T], settings: Mapping[str, Any], where: str = "") -> T:
+    """A dataclass from nested mappings; unknown keys and wrong types raise ConfigError with the nearest right one."""
+    return update(kind(), settings, where)
+
+
+def update(config: T, settings: Mapping[str, Any], where: str = "") -> T:
+    """A copy of a dataclass with some fields replaced, nested mappings entry by entry."""
+    assert is_dataclass(config)
+    hints = get_type_hints(type(config))
+    names = [f.name for f in fields(config)]
+    changes = {}
+    for key, value in settings.items():
+        place = f"{where}{key}"
+        if key not in names:
+            near = difflib.get_close_matches(key, names, 1)
+            hint = f" Did you mean {where}{near[0]}?" if near else ""
+            raise ConfigError(f"{place} is not a setting; there are {', '.join(where + n for n in names)}.{hint}")
+        current = getattr(config, key)
+        if is_dataclass(current):
+            if not isinstance(value, Mapping):
+                raise ConfigError(f"{place} is {value!r}: it must be a table of settings")
+            changes[key] = update(current, value, f"{place}.")
+        elif isinstance(current, dict) and isinstance(value, Mapping):
+            changes[key] = {**current, **value}
+        else:
+            changes[key] = _coerce(value, hints[key], place)
+    return replace(config, **changes)  # type: ignore[type-var]
+
+
+def parse_value(text: str) -> Any:
+    """A value given on the command line, as TOML would read it; bare words are strings."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def to_json(config: Any) -> Any:
+    """Nested dataclasses as JSON values; infinity becomes the string "inf"."""
+    if is_dataclass(config) and not isinstance(config, type):
+        return {f.name: to_json(getattr(config, f.name)) for f in fields(config)}
+    if isinstance(config, Mapping):
+        return {str(k): to_json(v) for k, v in config.items()}
+    if isinstance(config, (list, tuple)):
+        return [to_json(v) for v in config]
+    if isinstance(config, float) and math.isinf(config):
+        return "inf" if config > 0 else "-inf"
+    return config
+
+
+def _coerce(value: Any, hint: Any, place: str) -> Any:
+    origin = get_origin(hint)
+    if origin in (Union, types.UnionType):
+        if value is None:
+            return None
+        hint = next(a for a in get_args(hint) if a is not type(None))
+        origin = get_origin(hint)
+    if origin is tuple:
+        parts = get_args(hint)
+        if not isinstance(value, (list, tuple)) or (Ellipsis not in parts and len(value) != len(parts)):
+            raise ConfigError(f"{place} is {value!r}: it must be a list of {len(parts)} values")
+        return tuple(_coerce(v, parts[0], place) for v in value)
+    if hint is float:
+        if value in ("inf", "-inf"):
+            return float(value)
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and not math.isnan(value):
+            return float(value)
+        raise ConfigError(f"{place} is {value!r}: it must be a number")
+    if hint is int:
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or value != int(value):
+            raise ConfigError(f"{place} is {value!r}: it must be a whole number")
+        return int(value)
+    if isinstance(hint, type) and not isinstance(value, hint):
+        raise ConfigError(f"{place} is {value!r}: it must be a {hint.__name__}")
+    return value

@@ -1,0 +1,81 @@
+"""A data set: the objects of a domain, what they are labelled with, and where they come from."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from pfgm_science.errors import BadRecord, PfgmError
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Objects and their provenance.
+
+    objects: an array or a list of the adapter's own kind, one entry a sample.
+    condition: name -> one value a sample: class names or integers ([n]), or vectors ([n, size]).
+    rejected: the records a reader left out, each with its reason.
+    """
+
+    objects: Any
+    condition: Mapping[str, Any] = field(default_factory=dict)
+    name: str = "unnamed"
+    licence: str = "unknown"
+    source: str = ""
+    citation: str = ""
+    rejected: Sequence[BadRecord] = ()
+
+    def __len__(self) -> int:
+        return len(self.objects)
+
+    def take(self, index: np.ndarray) -> Dataset:
+        """The samples at index ([k] integers), in that order, with the same provenance."""
+        objects = self.objects[index] if isinstance(self.objects, np.ndarray) else [self.objects[i] for i in index]
+        condition = {name: np.asarray(value)[index] for name, value in self.condition.items()}
+        return Dataset(objects, condition, self.name, self.licence, self.source, self.citation, self.rejected)
+
+    def split(self, fraction: float, seed: int = 0) -> tuple[Dataset, Dataset]:
+        """Two parts at random: the first holds (1 - fraction) of the samples."""
+        order = np.random.default_rng(seed).permutation(len(self))
+        cut = len(self) - round(fraction * len(self))
+        return self.take(np.sort(order[:cut])), self.take(np.sort(order[cut:]))
+
+
+def fingerprint(array: np.ndarray) -> str:
+    """SHA-256 of shape, type and bytes of an array: says whether two runs saw the same data."""
+    array = np.ascontiguousarray(array)
+    digest = hashlib.sha256(f"{array.shape}{array.dtype.str}".encode())
+    digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """What a person wants to know of a data set before it is loaded.
+
+    size: shape and classes, in words. how: what must be installed or fetched for it, "" when nothing.
+    """
+
+    name: str
+    description: str
+    licence: str
+    source: str
+    size: str
+    citation: str = ""
+    how: str = ""
+
+    @staticmethod
+    def find(infos: Sequence[DatasetInfo], name: str) -> DatasetInfo:
+        """The entry of that name; raises PfgmError that gives the nearest right name."""
+        for info in infos:
+            if info.name == name:
+                return info
+        known = [info.name for info in infos]
+        near = difflib.get_close_matches(name.lower(), known, 1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise PfgmError(f"there is no data set {name!r} ({', '.join(known)}).{hint}")

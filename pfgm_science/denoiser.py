@@ -1,0 +1,178 @@
+"""Denoisers: functions (x, sigma, condition, mask) -> E[y | x], and wrappers that make one from another."""
+
+from __future__ import annotations
+
+import math
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from pfgm_science.batch import Condition, expand, free_coordinates
+from pfgm_science.condition import DIMENSION, dimension_feature
+from pfgm_science.errors import ConfigError
+
+
+EXACT_DIVERGENCE_UP_TO = 16
+
+
+class Denoiser(Protocol):
+    """E[y | x]: x is [batch, *shape], sigma [batch], the result like x."""
+
+    def __call__(self, x: Tensor, sigma: Tensor, condition: Condition | None = None, mask: Tensor | None = None) -> Tensor: ...
+
+
+class Preconditioned(nn.Module):
+    """A network in EDM's preconditioning (Karras et al., arXiv 2206.00364, table 1): a denoiser that is easy to learn.
+
+    network(x, noise_level, condition, mask) sees input of unit size and noise_level = ln(sigma) / 4 in float32; the
+    sum of skip and output keeps the dtype of x. precision: "float32", or "bfloat16" for the network alone, which is
+    entered after normalisation because the values before it have no finite variance for D <= 2.
+    """
+
+    def __init__(self, network: nn.Module, sigma_data: float, precision: str = "float32") -> None:
+        super().__init__()
+        if not (sigma_data > 0 and math.isfinite(sigma_data)):
+            raise ConfigError(f"sigma_data is {sigma_data}: the data must vary and be finite")
+        if precision not in ("float32", "bfloat16"):
+            raise ConfigError(f"precision {precision!r} is not known; there are float32 and bfloat16")
+        self.network = network
+        self.sigma_data = sigma_data
+        self.precision = precision
+
+    def forward(self, x: Tensor, sigma: Tensor, condition: Condition | None = None, mask: Tensor | None = None) -> Tensor:
+        s, d = expand(sigma.to(x.dtype), x), self.sigma_data
+        total = (s * s + d * d).sqrt()
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
+            output = self.network((x / total).float(), sigma.log().float() / 4, condition, mask)
+        denoised = (d / total) ** 2 * x + (s * d / total) * output.to(x.dtype)
+        return denoised if mask is None else denoised * mask.to(x.dtype)
+
+
+class GivenDimension:
+    """A network trained on many D, run at one: adds D to what it is conditioned on.
+
+    D: a number or [batch].
+    """
+
+    def __init__(self, denoiser: Denoiser, D: float | Tensor) -> None:
+        self.denoiser, self.D = denoiser, D
+
+    def __call__(self, x: Tensor, sigma: Tensor, condition: Condition | None = None, mask: Tensor | None = None) -> Tensor:
+        N = free_coordinates(x, mask).double()
+        D = torch.as_tensor(self.D, dtype=torch.float64, device=x.device).expand(len(x))
+        return self.denoiser(x, sigma, {**(condition or {}), DIMENSION: dimension_feature(D, N)}, mask)
+
+
+class AtDimension:
+    """A diffusion denoiser (D = inf) run at any D, without training, by the mixture identity
+
+        Den_D(x, sigma) = E_{kappa | x}[ Den_inf(x, sigma / sqrt(kappa)) ]        (docs/physics.md, section 4).
+
+    nodes = 0: kappa is replaced by the one value that x makes likely, the fixed point of
+    s^2 = (D sigma^2 + ||x - Den_inf(x, s)||^2) / (N + D). Good for large N; costs `iterations` + 1 evaluations.
+    nodes = k: the expectation itself, by quadrature over k noise levels s = sigma / sqrt(kappa). p(kappa | x) needs no
+    draw of y, because the heat equation gives the density of x at each level from the denoiser alone:
+    d log p_s(x) / d log s = div Den - N + ||x - Den||^2 / s^2. Right for small N too; costs k evaluations and their
+    gradients. The divergence is exact up to N = 16 and Hutchinson's estimate with one fixed probe above.
+    Raises ConfigError for D <= 0 and for counts that make no sense.
+    """
+
+    def __init__(self, denoiser: Denoiser, D: float, *, iterations: int = 1, nodes: int = 0) -> None:
+        if not D > 0:
+            raise ConfigError(f"D is {D}: the number of extra dimensions must be > 0 (inf is diffusion)")
+        if iterations < 1 or nodes < 0 or nodes == 1:
+            raise ConfigError(f"iterations is {iterations} and nodes {nodes}: need iterations >= 1, nodes 0 or >= 2")
+        self.denoiser, self.D = denoiser, float(D)
+        self.iterations, self.nodes = iterations, nodes
+
+    def __call__(
+        self, x: Tensor, sigma: Tensor, condition: Condition | None = None, mask: Tensor | None = None
+    ) -> Tensor:
+        if math.isinf(self.D):
+            return self.denoiser(x, sigma, condition, mask)
+        N, sigma = free_coordinates(x, mask), sigma.to(x)
+        if self.nodes:
+            return self._expectation(x, sigma, N, condition, mask)
+        return self.denoiser(x, self._fixed_point(x, sigma, N, condition, mask), condition, mask)
+
+    def _fixed_point(
+        self, x: Tensor, sigma: Tensor, N: Tensor, condition: Condition | None, mask: Tensor | None
+    ) -> Tensor:
+        """The noise level that x itself shows: [batch].
+
+        Starts from what it would be if y were 0, capped by kappa's prior: from above, because a network that is told
+        too small a level removes only that much noise and would confirm it.
+        """
+        # Wilson and Hilferty's cube root for the 0.1% quantile of chi2_D / D.
+        least_kappa = max(1 - 2 / (9 * self.D) - 3.1 * math.sqrt(2 / (9 * self.D)), 0.01) ** 3
+        s = torch.minimum(((self.D * sigma**2 + _squares(x)) / (N + self.D)).sqrt(), sigma * least_kappa**-0.5)
+        for _ in range(self.iterations):
+            squared = _squares(x - self.denoiser(x, s, condition, mask))
+            s = ((self.D * sigma**2 + squared) / (N + self.D)).sqrt()
+        return s
+
+    def _expectation(
+        self, x: Tensor, sigma: Tensor, N: Tensor, condition: Condition | None, mask: Tensor | None
+    ) -> Tensor:
+        low, high = self._likely_levels(x, sigma, N)
+        step = (high - low) / (self.nodes - 1)
+        log_p = log_weight = torch.zeros_like(sigma)
+        before: Tensor | None = None
+        log_weights, denoised = [], []
+        for k in range(self.nodes):
+            log_s = low + k * step
+            y, divergence = self._with_divergence(x, log_s.exp(), condition, mask)
+            slope = divergence - N + _squares(x - y) * torch.exp(-2 * log_s)
+            if before is not None:
+                log_p = log_p + step * (before + slope) / 2
+            before = slope
+            log_kappa = 2 * (sigma.log() - log_s)
+            log_weight = log_p + self.D / 2 * (log_kappa - log_kappa.exp())
+            log_weights.append(log_weight)
+            denoised.append(y)
+        weights = torch.softmax(torch.stack(log_weights), dim=0)
+        total = torch.zeros_like(x)
+        for weight, y in zip(weights, denoised, strict=True):
+            total += expand(weight, x) * y
+        return total
+
+    def _likely_levels(self, x: Tensor, sigma: Tensor, N: Tensor) -> tuple[Tensor, Tensor]:
+        """log s between which kappa lies in all but a thousandth of cases, whatever y is: two [batch]."""
+        from scipy.special import gammaincinv
+
+        shape = ((N + self.D) / 2).double().cpu().numpy()
+        least_rate, most_rate = self.D / 2, (self.D + _squares(x) / sigma**2) / 2
+        most = np.minimum(gammaincinv(self.D / 2, 0.999), gammaincinv(shape, 0.999)) / least_rate
+        least = torch.from_numpy(np.asarray(gammaincinv(shape, 0.001))).to(x) / most_rate
+        return sigma.log() - torch.from_numpy(most).to(x).log() / 2, sigma.log() - least.log() / 2
+
+    def _with_divergence(
+        self, x: Tensor, s: Tensor, condition: Condition | None, mask: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Den(x, s) and its divergence over the free coordinates: [batch, *shape] and [batch]."""
+        size = x[0].numel()
+        if size <= EXACT_DIVERGENCE_UP_TO:
+            probes = torch.eye(size, dtype=x.dtype, device=x.device).reshape(size, *x.shape[1:])
+        else:
+            signs = torch.randint(0, 2, (1, *x.shape[1:]), generator=torch.Generator().manual_seed(0))
+            probes = signs.to(x) * 2 - 1
+        with torch.enable_grad():
+            leaf = x.detach().requires_grad_()
+            denoised = self.denoiser(leaf, s, condition, mask)
+            divergence = torch.zeros_like(s)
+            for probe in probes:
+                free = probe.expand_as(x) if mask is None else probe * mask.to(x)
+                (gradient,) = torch.autograd.grad((denoised * free).sum(), leaf, retain_graph=True)
+                divergence = divergence + (gradient * free).flatten(1).sum(1)
+        return denoised.detach(), divergence
+
+
+def at_dimension(denoiser: Denoiser, D: float, *, iterations: int = 1, nodes: int = 0) -> AtDimension:
+    """Run a trained diffusion denoiser at any D; see AtDimension."""
+    return AtDimension(denoiser, D, iterations=iterations, nodes=nodes)
+
+
+def _squares(x: Tensor) -> Tensor:
+    return x.flatten(1).square().sum(1)

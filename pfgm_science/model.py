@@ -1,0 +1,273 @@
+"""A model: adapter, denoiser and the record of how they came about. Fit, sample, save, load."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from pfgm_science import adapters, checkpoint
+from pfgm_science.adapters import Adapter
+from pfgm_science.batch import Batch
+from pfgm_science.condition import DIMENSION, ConditionSpec, describe, encode
+from pfgm_science.config import RunConfig, build, to_json, update
+from pfgm_science.data import Dataset, fingerprint
+from pfgm_science.denoiser import Denoiser, GivenDimension, Preconditioned, at_dimension
+from pfgm_science.errors import CheckpointError, ConfigError, DataError, PfgmError
+from pfgm_science.noise import StudentT, generators
+from pfgm_science.sampling import sample, state_dtype
+from pfgm_science.schedule import Levels, measure_sigma_data
+from pfgm_science.solvers import State, solver_named
+from pfgm_science.training import LOG_FILE, Launcher, Progress, train
+
+MODEL_FILE = "model.safetensors"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained generator of one domain's objects.
+
+    history: data (name, licence, source, fingerprint, samples), steps, seconds; as JSON values.
+    """
+
+    adapter: Adapter
+    denoiser: Preconditioned
+    config: RunConfig
+    specs: tuple[ConditionSpec, ...] = ()
+    history: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def levels(self) -> Levels:
+        """Noise levels in the units of the encoded data."""
+        return Levels(**vars(self.config.levels)).scaled(self.denoiser.sigma_data)
+
+    def at(self, dimension: float | None = None, *, nodes: int = 0) -> Denoiser:
+        """The denoiser at D extra dimensions; None is the D of the configuration.
+
+        A network trained on many D is told which; one trained at D = inf runs at any D by the mixture identity; one
+        trained at a single finite D runs at that alone (ConfigError otherwise). nodes: see at_dimension.
+        """
+        trained = self.config.dimension
+        D = trained if dimension is None else float(dimension)
+        if not D > 0:
+            raise ConfigError(f"dimension is {D}: D must be > 0 (1 is PFGM, inf is diffusion)")
+        if self.config.dimension_range is not None:
+            return GivenDimension(self.denoiser, D)
+        if trained == D:
+            return self.denoiser
+        if math.isinf(trained):
+            return at_dimension(self.denoiser, D, nodes=nodes)
+        raise ConfigError(
+            f"this model was trained at D = {trained:g} and cannot run at D = {D:g}. Models trained with --dimension inf "
+            "or with a --dimension-range run at any D."
+        )
+
+    def sample(self, count: int, *, seed: int = 0, condition: Mapping[str, Any] | None = None,
+               dimension: float | None = None, evaluations: int = 35, solver: str = "heun",
+               batch_size: int = 250, on_state: Callable[[int, int], None] | None = None) -> Any:
+        """New objects, `count` of them. Sample i depends on (seed, i) alone, whatever batch it is drawn in.
+
+        condition: name -> one value for all or one a sample. on_state(done, total) is told of progress, in samples
+        times steps. Raises ConfigError for what this model cannot do, PfgmError when samples are not finite.
+        """
+        return self.adapter.decode(
+            self.draw(count, seed=seed, condition=condition, dimension=dimension, evaluations=evaluations,
+                      solver=solver, batch_size=batch_size, on_state=on_state)
+        )
+
+    def draw(self, count: int, *, seed: int = 0, condition: Mapping[str, Any] | None = None,
+             dimension: float | None = None, evaluations: int = 35, solver: str = "heun",
+             batch_size: int = 250, on_state: Callable[[int, int], None] | None = None) -> Batch:
+        """As `sample`, but still encoded: values [count, *shape] float32."""
+        if count < 1:
+            raise ConfigError(f"count is {count}: at least 1 sample must be asked for")
+        template = self.adapter.template(count, seed)
+        batch = Batch(template.values, template.mask, self._condition(condition, count))
+        values = []
+        done = 0
+        for start in range(0, count, batch_size):
+            part = batch[start : start + batch_size]
+            steps = 0
+            for state in self.trajectory(part, range(start, start + len(part)), seed=seed, dimension=dimension,
+                                         evaluations=evaluations, solver=solver):
+                if on_state is not None and steps:
+                    done += len(part)
+                    on_state(done, count * solver_named(solver).steps(evaluations))
+                steps += 1
+            values.append(state.x.float().cpu())
+        result = Batch(torch.cat(values), batch.mask, batch.condition)
+        bad = (~result.values.flatten(1).isfinite().all(1)).nonzero().flatten().tolist()
+        if bad:
+            raise PfgmError(
+                f"{len(bad)} of {count} samples are not finite (the first is {bad[0]}): the network has not learned "
+                "this D or these noise levels. Train longer, or use a larger --dimension."
+            )
+        return result
+
+    def trajectory(self, batch: Batch, indices: range, *, seed: int = 0, dimension: float | None = None,
+                   evaluations: int = 35, solver: str = "heun") -> Iterator[State]:
+        """Every state from the prior to the data, for samples of these indices; batch gives shape and condition."""
+        device = next(self.denoiser.parameters()).device
+        chosen = solver_named(solver)
+        grid = self.levels.grid(chosen.steps(evaluations))
+        D = self.config.dimension if dimension is None else dimension
+        batch = batch.to(device)
+        x = StudentT(D).prior(
+            batch.values.shape, float(grid[0]), mask=batch.mask, generator=generators(sample_seeds(seed, indices)),
+            dtype=state_dtype(device), device=device,
+        )
+        yield from sample(self.at(dimension), x, grid, solver=chosen, condition=batch.condition, mask=batch.mask)
+
+    def save(self, path: str | Path) -> None:
+        """Write the model to one .safetensors file, whole or not at all."""
+        header = {
+            "adapter": {"name": self.adapter.name, "settings": self.adapter.settings()},
+            "config": to_json(self.config),
+            "sigma_data": self.denoiser.sigma_data,
+            "conditions": [to_json(spec) for spec in self.specs],
+            "history": dict(self.history),
+        }
+        checkpoint.write(path, self.denoiser.network.state_dict(), header, "model")
+
+    def to(self, device: str | torch.device) -> Model:
+        """The same model with its network on another device."""
+        return replace(self, denoiser=self.denoiser.to(device))
+
+    def _condition(self, condition: Mapping[str, Any] | None, count: int) -> dict[str, torch.Tensor] | None:
+        encoded = encode(self.specs, condition or {}, count)
+        return encoded or None
+
+
+def load(path: str | Path) -> Model:
+    """A model from a run folder or a .safetensors file; CheckpointError says what is wrong with anything else."""
+    path = Path(path)
+    if path.is_dir():
+        if not (path / MODEL_FILE).exists():
+            raise CheckpointError(f"{path}: no {MODEL_FILE} in this folder. Has `pfgm train --out {path}` been run?")
+        path = path / MODEL_FILE
+    tensors, header = checkpoint.read(path, "model")
+    try:
+        settings, conditions = header["adapter"], header["conditions"]
+        adapter = adapters.find(settings["name"]).restore(settings["settings"])
+        config = build(RunConfig, header["config"])
+        specs = tuple(ConditionSpec(**{**spec, "classes": tuple(spec["classes"])}) for spec in conditions)
+        network = adapter.network(config.network, _network_specs(specs, config))
+        denoiser = Preconditioned(network, header["sigma_data"], config.training.precision)
+    except (KeyError, TypeError, ConfigError) as error:
+        raise CheckpointError(f"{path}: the header is not one this version can use: {error}") from None
+    checkpoint.load_weights(network, tensors, path)
+    return Model(adapter, denoiser.eval(), config, specs, header["history"])
+
+
+def fit(
+    adapter: Adapter, data: Any, *, condition: Mapping[str, Any] | None = None, config: RunConfig | None = None,
+    folder: str | Path | None = None, device: str | torch.device = "cpu", launcher: Launcher | None = None,
+    on_step: Callable[[Progress], None] | None = None, **settings: Any,
+) -> Model:
+    """Train a model on a domain's objects.
+
+    data: a Dataset, or the adapter's own objects with `condition` (name -> one value a sample). settings: fields of
+    RunConfig and TrainingConfig by name (dimension=128, steps=2000); config: all of them, in which case the adapter's
+    recipe is not consulted. folder: keeps state, log and model there and resumes what it finds.
+    """
+    if not isinstance(data, Dataset):
+        data = Dataset(data, condition or {})
+    if len(data) == 0:
+        raise DataError("there is no data: at least one object is needed")
+    adapter = adapter.fit(data)
+    if config is None:
+        config = configure(adapter, len(data), settings)
+    elif settings:
+        config = update(config, nest(settings))
+    specs = describe(data.condition)
+    training, held_out = data.split(config.validation, config.seed) if len(data) > 1 else (data, data.take(np.arange(0)))
+    batch = _encoded(adapter, training, specs)
+    validation = _encoded(adapter, held_out, specs) if len(held_out) else None
+    torch.manual_seed(config.seed)  # initial weights
+    network = adapter.network(config.network, _network_specs(specs, config))
+    denoiser = Preconditioned(network, config.sigma_data or measure_sigma_data(batch), config.training.precision).to(device)
+    folder = Path(folder) if folder is not None else None
+    identity = {
+        "adapter": json.loads(json.dumps(adapter.settings())),
+        "data": fingerprint(batch.values.numpy()),
+        "conditions": [to_json(spec) for spec in specs],
+    }
+    history: dict[str, Any] = {
+        "data": {
+            "name": data.name, "licence": data.licence, "source": data.source, "citation": data.citation,
+            "fingerprint": identity["data"], "samples": len(data), "held_out": len(held_out),
+        },
+        "parameters": sum(p.numel() for p in network.parameters()),
+        "steps": config.training.steps,
+    }
+
+    def keep(averaged: Preconditioned) -> None:
+        if folder is not None:
+            Model(adapter, averaged, config, specs, history).save(folder / MODEL_FILE)
+
+    started = time.monotonic()
+    averaged = train(
+        denoiser, batch, config, validation=validation, folder=folder, identity=identity,
+        objective=getattr(adapter, "objective", None) or _default_objective(), augment=getattr(adapter, "augment", None),
+        on_step=on_step, on_checkpoint=keep, launcher=launcher,
+    )
+    history["seconds"] = round(time.monotonic() - started, 1)
+    model = Model(adapter, averaged, config, specs, history)
+    if folder is not None and (launcher is None or launcher.global_rank == 0):
+        history["log"] = LOG_FILE
+        model.save(folder / MODEL_FILE)
+    return model
+
+
+def configure(adapter: Adapter, count: int, settings: Mapping[str, Any]) -> RunConfig:
+    """The adapter's recipe for `count` samples, with the user's settings on top."""
+    config = update(RunConfig(adapter=adapter.name), adapter.recipe(count))
+    return update(config, nest(settings))
+
+
+def nest(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings by bare name, each put in the table it belongs to: steps=5 becomes {"training": {"steps": 5}}."""
+    from dataclasses import fields
+
+    from pfgm_science.config import LevelsConfig, TrainingConfig
+
+    tables = {f.name: "training" for f in fields(TrainingConfig)} | {f.name: "levels" for f in fields(LevelsConfig)}
+    nested: dict[str, Any] = {}
+    for name, value in settings.items():
+        if name in tables:
+            nested.setdefault(tables[name], {})[name] = value
+        elif isinstance(value, Mapping):
+            nested[name] = {**nested.get(name, {}), **value}
+        else:
+            nested[name] = value
+    return nested
+
+
+def sample_seeds(seed: int, indices: range) -> list[int]:
+    """One 63-bit seed a sample, from the seed of the run and the number of the sample."""
+    return [int(np.random.SeedSequence([seed % 2**32, i]).generate_state(1, np.uint64)[0] >> 1) for i in indices]
+
+
+def _encoded(adapter: Adapter, data: Dataset, specs: tuple[ConditionSpec, ...]) -> Batch:
+    batch = adapter.encode(data.objects)
+    condition = encode(specs, data.condition, len(data)) or None
+    return Batch(batch.values, batch.mask, condition)
+
+
+def _network_specs(specs: tuple[ConditionSpec, ...], config: RunConfig) -> tuple[ConditionSpec, ...]:
+    if config.dimension_range is None:
+        return specs
+    return (*specs, ConditionSpec(DIMENSION, "vector", 2))
+
+
+def _default_objective() -> Any:
+    from pfgm_science.objective import denoising_loss
+
+    return denoising_loss
