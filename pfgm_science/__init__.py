@@ -1,1 +1,121 @@
-"""pfgm-science: scientific generation with PFGM++."""
+"""pfgm-science: scientific generation with PFGM++.
+
+    import pfgm_science as pfgm
+    from modalities.images import Images
+
+    model = pfgm.fit(Images(), images, dimension=128)
+    new = model.sample(100, seed=0)
+    model.save("mine.safetensors")
+
+Names are imported when they are first used (PEP 562), so that importing the package takes no time and needs no torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pfgm_science.adapters import Adapter
+    from pfgm_science.batch import Batch
+    from pfgm_science.condition import ConditionEmbedding, ConditionSpec
+    from pfgm_science.config import LevelsConfig, RunConfig, TrainingConfig
+    from pfgm_science.data import Dataset, DatasetInfo
+    from pfgm_science.denoiser import AtDimension, Denoiser, GivenDimension, Preconditioned, at_dimension
+    from pfgm_science.errors import BadRecord, CheckpointError, ConfigError, DataError, PfgmError
+    from pfgm_science.exact import FiniteSet, Gaussian
+    from pfgm_science.model import Model, fit, load
+    from pfgm_science.noise import StudentT
+    from pfgm_science.objective import denoising_loss
+    from pfgm_science.sampling import last, sample
+    from pfgm_science.schedule import Levels, karras, log_uniform
+    from pfgm_science.solvers import DPMSolver2M, Euler, Heun, Solver, State
+    from pfgm_science.training import Interrupted, train
+
+    __version__: str
+
+_HOMES = {
+    "adapters": ("Adapter",),
+    "batch": ("Batch",),
+    "condition": ("ConditionEmbedding", "ConditionSpec"),
+    "config": ("LevelsConfig", "RunConfig", "TrainingConfig"),
+    "data": ("Dataset", "DatasetInfo"),
+    "denoiser": ("AtDimension", "Denoiser", "GivenDimension", "Preconditioned", "at_dimension"),
+    "errors": ("BadRecord", "CheckpointError", "ConfigError", "DataError", "PfgmError"),
+    "exact": ("FiniteSet", "Gaussian"),
+    "model": ("Model", "fit", "load"),
+    "noise": ("StudentT",),
+    "objective": ("denoising_loss",),
+    "sampling": ("last", "sample"),
+    "schedule": ("Levels", "karras", "log_uniform"),
+    "solvers": ("DPMSolver2M", "Euler", "Heun", "Solver", "State"),
+    "training": ("Interrupted", "train"),
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "Adapter",
+    "AtDimension",
+    "BadRecord",
+    "Batch",
+    "CheckpointError",
+    "ConditionEmbedding",
+    "ConditionSpec",
+    "ConfigError",
+    "DPMSolver2M",
+    "DataError",
+    "Dataset",
+    "DatasetInfo",
+    "Denoiser",
+    "Euler",
+    "FiniteSet",
+    "Gaussian",
+    "GivenDimension",
+    "Heun",
+    "Interrupted",
+    "Levels",
+    "LevelsConfig",
+    "Model",
+    "PfgmError",
+    "Preconditioned",
+    "RunConfig",
+    "Solver",
+    "State",
+    "StudentT",
+    "TrainingConfig",
+    "__version__",
+    "at_dimension",
+    "denoising_loss",
+    "fit",
+    "karras",
+    "last",
+    "load",
+    "log_uniform",
+    "sample",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        value: Any = _version()
+    elif name in _HOME:
+        value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def _version() -> str:
+    """Of the installed package; "source" when it runs from a folder that was never installed."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("pfgm-science")
+    except PackageNotFoundError:
+        return "source"

@@ -27,6 +27,8 @@ class Adapter(Protocol):
 
     An adapter is a value: `fit` returns one that knows the data's shape and scale, and `settings` is all it knows, as
     JSON values, so that `restore(settings)` in another process decodes the same.
+
+    An adapter may also have `suffix`, the ending of a file of samples when the user names none (".npz" if absent).
     """
 
     name: ClassVar[str]
@@ -68,8 +70,8 @@ class Adapter(Protocol):
         """Objects from a file or folder of the field's formats; a bad record is named and nothing else is lost."""
         ...
 
-    def write(self, path: str, objects: Any) -> None:
-        """Objects to a file or folder; the ending of the name says in which format."""
+    def write(self, path: str, objects: Any, **options: Any) -> None:
+        """Objects to a file or folder, the ending of the name says in which format; labels=... where it holds them."""
         ...
 
     def datasets(self) -> list[DatasetInfo]:
@@ -95,13 +97,16 @@ def names() -> list[str]:
 
 
 def find(name: str) -> type[Adapter]:
-    """The adapter class of this name; ConfigError gives the nearest right name, or says what to install."""
+    """The adapter class of this name; ConfigError gives the nearest right name and says what else to do."""
     points = [point for point in entry_points(group=GROUP) if point.name == name]
     if not points:
         known = names()
         near = difflib.get_close_matches(name, known, 1)
-        hint = f" Did you mean {near[0]!r}?" if near else " If another package brings it, install that package."
-        raise ConfigError(f"there is no modality {name!r}; there are {', '.join(known) or 'none'}.{hint}")
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise ConfigError(
+            f"there is no modality {name!r}; there are {', '.join(known) or 'none'}.{hint} If another package brings "
+            "it, install that package."
+        )
     return _load(points[0])
 
 

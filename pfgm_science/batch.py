@@ -59,7 +59,9 @@ def concatenate(batches: Sequence[Batch]) -> Batch:
     if masks and len(masks) != len(batches):
         masks = [torch.ones_like(b.values) if b.mask is None else b.mask for b in batches]
     first = batches[0].condition
-    condition = None if first is None else {k: torch.cat([b.condition[k] for b in batches if b.condition]) for k in first}
+    condition = (
+        None if first is None else {k: torch.cat([b.condition[k] for b in batches if b.condition]) for k in first}
+    )
     return Batch(torch.cat([b.values for b in batches]), torch.cat(masks) if masks else None, condition)
 
 

@@ -1,10 +1,12 @@
 """Checkpoints: safetensors files with everything needed to use them inside, written whole or not at all.
 
-No pickle. The header holds one JSON document: format, kind, versions, configuration, data and its licence, history.
+No pickle. The header holds one JSON document: format, kind, versions, configuration, data and its licence, history;
+and a digest of all that is in the file, because safetensors would not notice a changed byte.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import platform
 from collections.abc import Mapping
@@ -16,37 +18,49 @@ import torch
 from torch import Tensor, nn
 
 from pfgm_science.errors import CheckpointError
-from pfgm_science.files import replacing
+from pfgm_science.files import write_bytes
 
 FORMAT = 1
 HEADER = "pfgm_science"
+DIGEST = "sha256"
+_AGAIN = "Copy it again, or train again with `pfgm train`."
 
 
 def write(path: str | Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any], kind: str) -> None:
-    """Write tensors and header (JSON values) to path atomically; kind is "model" or "state"."""
-    from safetensors.torch import save_file
+    """Write tensors and header (JSON values) to path atomically; kind is "model" or "state".
 
-    document = {"format": FORMAT, "kind": kind, "versions": versions(), **header}
-    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    with replacing(path) as temporary:
-        save_file(plain, str(temporary), metadata={HEADER: json.dumps(document, allow_nan=False)})
+    Raises PfgmError when the file cannot be written; what was at path is then untouched.
+    """
+    from safetensors.torch import save
+
+    document = json.dumps({"format": FORMAT, "kind": kind, "versions": versions(), **header}, allow_nan=False)
+    # copies, because safetensors refuses tensors that share memory, as tied weights do
+    plain = {
+        name: tensor.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
+        for name, tensor in tensors.items()
+    }
+    write_bytes(path, save(plain, metadata={HEADER: document, DIGEST: _digest(document, plain)}))
 
 
 def read(path: str | Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors and header of a file that `write` made; CheckpointError says what is wrong with any other."""
     header = read_header(path, kind)
-    from safetensors import SafetensorError, safe_open
+    from safetensors import safe_open
 
     try:
         with safe_open(str(path), framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, header  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path}: damaged ({error}). Copy it again, or train again with `pfgm train`.") from None
+            metadata = file.metadata()
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except Exception as error:  # safetensors and torch raise several types on damaged bytes
+        raise CheckpointError(f"{path}: damaged ({error}). {_AGAIN}") from None
+    if metadata.get(DIGEST) != _digest(metadata[HEADER], tensors):
+        raise CheckpointError(f"{path}: damaged (its content does not match its {DIGEST}). {_AGAIN}")
+    return tensors, header
 
 
 def read_header(path: str | Path, kind: str = "model") -> dict[str, Any]:
-    """The JSON document of a checkpoint, without its tensors."""
-    from safetensors import SafetensorError, safe_open
+    """The JSON document of a checkpoint, without its tensors, and without a check of the digest."""
+    from safetensors import safe_open
 
     path = Path(path)
     if not path.is_file():
@@ -54,25 +68,41 @@ def read_header(path: str | Path, kind: str = "model") -> dict[str, Any]:
     try:
         with safe_open(str(path), framework="pt") as file:
             metadata = file.metadata() or {}
-    except (SafetensorError, OSError) as error:
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error}). Check its permissions.") from None
+    except Exception as error:  # as above
         raise CheckpointError(f"{path}: not a whole safetensors file ({error}). It may be truncated.") from None
     if HEADER not in metadata:
         raise CheckpointError(f"{path}: a safetensors file, but not one of pfgm-science: its header lacks {HEADER!r}")
     try:
         document = json.loads(metadata[HEADER])
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{path}: the header is not valid JSON ({error})") from None
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         found = document.get("format") if isinstance(document, dict) else document
-        raise CheckpointError(f"{path}: format {found!r}; this version reads format {FORMAT}. Use a newer pfgm-science.")
+        raise CheckpointError(f"{path}: format {found!r}; this version reads {FORMAT}. Use a newer pfgm-science.")
     if document.get("kind") != kind:
         raise CheckpointError(f"{path}: holds a {document.get('kind')!r}; a {kind!r} is needed here")
     return document
 
 
+def _digest(document: str, tensors: Mapping[str, Tensor]) -> str:
+    digest = hashlib.sha256(document.encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name}{tensor.dtype}{tuple(tensor.shape)}".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
 def load_weights(module: nn.Module, tensors: Mapping[str, Tensor], path: str | Path) -> None:
     """Put tensors into a module; a missing, unknown or misshapen one raises CheckpointError with its name."""
     own = module.state_dict()
+    check_fit(own, tensors, path)
+    module.load_state_dict({name: tensor.to(own[name].dtype) for name, tensor in tensors.items()})
+
+
+def check_fit(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor], path: str | Path) -> None:
+    """Raise CheckpointError with the names of tensors that own lacks, that it alone has, or of another shape."""
     problems = [f"{name} is missing" for name in own if name not in tensors]
     problems += [f"{name} is not known" for name in tensors if name not in own]
     problems += [
@@ -82,7 +112,6 @@ def load_weights(module: nn.Module, tensors: Mapping[str, Tensor], path: str | P
     ]
     if problems:
         raise CheckpointError(f"{path}: the weights do not fit the network in its header: {'; '.join(problems[:3])}")
-    module.load_state_dict({name: tensor.to(own[name].dtype) for name, tensor in tensors.items()})
 
 
 def versions() -> dict[str, str]:

@@ -37,6 +37,8 @@ def describe(condition: Mapping[str, Any]) -> tuple[ConditionSpec, ...]:
     specs = []
     for name, value in condition.items():
         array = np.asarray(value)
+        if name == DIMENSION:
+            raise DataError(f"condition {name!r}: this name is kept for D itself, give it another")
         if array.dtype.kind in "iuUSb" and array.ndim == 1:
             classes = tuple(str(c) for c in np.unique(array))
             specs.append(ConditionSpec(name, "class", len(classes), classes))
@@ -84,10 +86,11 @@ def without(condition: Condition | None) -> Condition | None:
     """The same condition with every entry "not given" (the unconditional side of guidance); D itself is kept."""
     if condition is None:
         return None
-    return {
-        name: value if name == DIMENSION else _blank(value, torch.ones(len(value), dtype=torch.bool, device=value.device))
-        for name, value in condition.items()
-    }
+
+    def blank(value: Tensor) -> Tensor:
+        return _blank(value, torch.ones(len(value), dtype=torch.bool, device=value.device))
+
+    return {name: value if name == DIMENSION else blank(value) for name, value in condition.items()}
 
 
 def dimension_feature(D: Tensor, N: Tensor) -> Tensor:
@@ -109,17 +112,16 @@ class ConditionEmbedding(nn.Module):
     def __init__(self, specs: Sequence[ConditionSpec], width: int) -> None:
         super().__init__()
         self.specs = tuple(specs)
-        self.tables = nn.ModuleDict()
-        for spec in self.specs:
-            if spec.kind == "class":
-                self.tables[spec.name] = nn.Embedding(spec.size + 1, width)
-            else:
-                self.tables[spec.name] = nn.Linear(2 * spec.size, width)
+        # by position, because a module cannot hold every name ("type", "a.b")
+        self.tables = nn.ModuleList(
+            nn.Embedding(spec.size + 1, width) if spec.kind == "class" else nn.Linear(2 * spec.size, width)
+            for spec in self.specs
+        )
 
     def forward(self, condition: Condition | None, batch: int) -> Tensor:
         device = next(self.parameters()).device
         total: Tensor | None = None
-        for spec in self.specs:
+        for spec, table in zip(self.specs, self.tables, strict=True):
             value = (condition or {}).get(spec.name)
             if value is None:
                 shape = (batch,) if spec.kind == "class" else (batch, spec.size)
@@ -127,10 +129,10 @@ class ConditionEmbedding(nn.Module):
                 dtype = torch.int64 if spec.kind == "class" else torch.float32
                 value = torch.full(shape, fill, device=device, dtype=dtype)
             if spec.kind == "class":
-                embedded = self.tables[spec.name](torch.where(value < 0, spec.size, value))
+                embedded = table(torch.where(value < 0, spec.size, value))
             else:
                 absent = torch.isnan(value)
-                embedded = self.tables[spec.name](torch.cat([value.nan_to_num(0.0), absent.to(value.dtype)], dim=1))
+                embedded = table(torch.cat([value.nan_to_num(0.0), absent.to(value.dtype)], dim=1))
             total = embedded if total is None else total + embedded
         assert total is not None, "an embedding without conditions is never called"
         return total
@@ -150,7 +152,7 @@ def _encode_classes(spec: ConditionSpec, value: Any, count: int) -> Tensor:
     if len(names) != count:
         raise ConfigError(f"condition {spec.name!r} has {len(names)} values for {count} samples: give one, or one each")
     index = {name: i for i, name in enumerate(spec.classes)}
-    for name in names:
+    for name in names.tolist():
         if name not in index:
             near = difflib.get_close_matches(name, spec.classes, 1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
@@ -162,7 +164,10 @@ def _encode_classes(spec: ConditionSpec, value: Any, count: int) -> Tensor:
 def _encode_vectors(spec: ConditionSpec, value: Any, count: int) -> Tensor:
     if value is None:
         return torch.full((count, spec.size), math.nan)
-    array = torch.as_tensor(np.asarray(value, dtype=np.float32))
+    try:
+        array = torch.as_tensor(np.asarray(value, dtype=np.float32))
+    except (TypeError, ValueError):
+        raise ConfigError(f"condition {spec.name!r} is {value!r}: it must be numbers, {spec.size} a sample") from None
     if array.ndim == 0 or (array.ndim == 1 and spec.size > 1):
         array = array.reshape(1, -1)
     elif array.ndim == 1:

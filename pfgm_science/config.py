@@ -8,6 +8,7 @@ import tomllib
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
+from numbers import Real
 from pathlib import Path
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -50,12 +51,18 @@ class TrainingConfig:
             raise ConfigError(
                 f"training.batch_size {self.batch_size} is not a multiple of training.accumulation {self.accumulation}"
             )
-        for name, allowed in (("optimizer", ("adamw", "muon")), ("decay", ("cosine", "constant")),
-                              ("precision", ("float32", "bfloat16"))):
+        for name, allowed in (
+            ("optimizer", ("adamw", "muon")),
+            ("decay", ("cosine", "constant")),
+            ("precision", ("float32", "bfloat16")),
+        ):
             if getattr(self, name) not in allowed:
                 raise ConfigError(f"training.{name} is {getattr(self, name)!r}: it must be one of {', '.join(allowed)}")
-        if not self.learning_rate > 0:
-            raise ConfigError(f"training.learning_rate is {self.learning_rate}: it must be > 0")
+        if not 0 < self.learning_rate < math.inf:
+            raise ConfigError(f"training.learning_rate is {self.learning_rate}: it must be > 0 and finite")
+        for name in ("weight_decay", "warmup", "ema_half_life", "clip"):
+            if not getattr(self, name) >= 0:
+                raise ConfigError(f"training.{name} is {getattr(self, name)}: it must be at least 0")
         if not 0 <= self.condition_dropout <= 1:
             raise ConfigError(f"training.condition_dropout is {self.condition_dropout}: it must lie in [0, 1]")
 
@@ -77,7 +84,7 @@ class RunConfig:
 
     dimension: D, > 0, inf for diffusion. dimension_range: (low, high) to train one network for every D between and
     for inf; `dimension` is then what samples are drawn at when nothing is asked. validation: share of the data held
-    out. sigma_data: size of the encoded data, measured from them when not given. network: settings of the adapter's network.
+    out. sigma_data: size of the encoded data, measured from them when not given. network: settings of the network.
     """
 
     adapter: str = ""
@@ -97,6 +104,10 @@ class RunConfig:
             low, high = self.dimension_range
             if not 0 < low < high < math.inf:
                 raise ConfigError(f"dimension_range is {self.dimension_range}: need 0 < low < high < inf")
+        if not 0 <= self.seed < 2**32:
+            raise ConfigError(f"seed is {self.seed}: it must lie in [0, 2^32)")
+        if self.sigma_data is not None and not 0 < self.sigma_data < math.inf:
+            raise ConfigError(f"sigma_data is {self.sigma_data}: it must be > 0 and finite, or left out to be measured")
         if not 0 <= self.validation < 1:
             raise ConfigError(f"validation is {self.validation}: the share held out must lie in [0, 1)")
 
@@ -123,7 +134,7 @@ def update(config: T, settings: Mapping[str, Any], where: str = "") -> T:
     assert is_dataclass(config)
     hints = get_type_hints(type(config))
     names = [f.name for f in fields(config)]
-    changes = {}
+    changes: dict[str, Any] = {}
     for key, value in settings.items():
         place = f"{where}{key}"
         if key not in names:
@@ -135,7 +146,9 @@ def update(config: T, settings: Mapping[str, Any], where: str = "") -> T:
             if not isinstance(value, Mapping):
                 raise ConfigError(f"{place} is {value!r}: it must be a table of settings")
             changes[key] = update(current, value, f"{place}.")
-        elif isinstance(current, dict) and isinstance(value, Mapping):
+        elif isinstance(current, dict):
+            if not isinstance(value, Mapping):
+                raise ConfigError(f"{place} is {value!r}: it must be a table of settings")
             changes[key] = {**current, **value}
         else:
             changes[key] = _coerce(value, hints[key], place)
@@ -178,13 +191,24 @@ def _coerce(value: Any, hint: Any, place: str) -> Any:
     if hint is float:
         if value in ("inf", "-inf"):
             return float(value)
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and not math.isnan(value):
-            return float(value)
+        number = _number(value)
+        if not math.isnan(number):
+            return number
         raise ConfigError(f"{place} is {value!r}: it must be a number")
     if hint is int:
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or value != int(value):
+        if not _number(value).is_integer():  # neither is NaN, nor infinity
             raise ConfigError(f"{place} is {value!r}: it must be a whole number")
         return int(value)
     if isinstance(hint, type) and not isinstance(value, hint):
         raise ConfigError(f"{place} is {value!r}: it must be a {hint.__name__}")
     return value
+
+
+def _number(value: Any) -> float:
+    """Numbers of Python and NumPy as a float; NaN for what is none (True and False among it) or too large for one."""
+    if not isinstance(value, Real) or isinstance(value, bool):
+        return math.nan
+    try:
+        return float(value)
+    except OverflowError:
+        return math.nan

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pfgm_science.errors import BadRecord, PfgmError
+from pfgm_science.errors import BadRecord, DataError, PfgmError
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,13 @@ class Dataset:
     citation: str = ""
     rejected: Sequence[BadRecord] = ()
 
+    def __post_init__(self) -> None:
+        for name, value in self.condition.items():
+            if np.shape(value)[:1] != (len(self),):
+                raise DataError(
+                    f"condition {name!r} has shape {np.shape(value)} for {len(self)} samples: give one value each"
+                )
+
     def __len__(self) -> int:
         return len(self.objects)
 
@@ -40,17 +47,18 @@ class Dataset:
         return Dataset(objects, condition, self.name, self.licence, self.source, self.citation, self.rejected)
 
     def split(self, fraction: float, seed: int = 0) -> tuple[Dataset, Dataset]:
-        """Two parts at random: the first holds (1 - fraction) of the samples."""
+        """Two parts at random: the first holds (1 - fraction) of the samples, and at least one."""
         order = np.random.default_rng(seed).permutation(len(self))
-        cut = len(self) - round(fraction * len(self))
+        cut = max(len(self) - round(fraction * len(self)), 1)
         return self.take(np.sort(order[:cut])), self.take(np.sort(order[cut:]))
 
 
-def fingerprint(array: np.ndarray) -> str:
-    """SHA-256 of shape, type and bytes of an array: says whether two runs saw the same data."""
-    array = np.ascontiguousarray(array)
-    digest = hashlib.sha256(f"{array.shape}{array.dtype.str}".encode())
-    digest.update(array.tobytes())
+def fingerprint(*arrays: np.ndarray) -> str:
+    """SHA-256 of shape, type and bytes of arrays: says whether two runs saw the same data."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(f"{array.shape}{array.dtype.str}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
 
 

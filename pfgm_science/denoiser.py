@@ -13,14 +13,15 @@ from pfgm_science.batch import Condition, expand, free_coordinates
 from pfgm_science.condition import DIMENSION, dimension_feature
 from pfgm_science.errors import ConfigError
 
-
 EXACT_DIVERGENCE_UP_TO = 16
 
 
 class Denoiser(Protocol):
     """E[y | x]: x is [batch, *shape], sigma [batch], the result like x."""
 
-    def __call__(self, x: Tensor, sigma: Tensor, condition: Condition | None = None, mask: Tensor | None = None) -> Tensor: ...
+    def __call__(
+        self, x: Tensor, sigma: Tensor, condition: Condition | None = None, mask: Tensor | None = None
+    ) -> Tensor: ...
 
 
 class Preconditioned(nn.Module):
@@ -41,12 +42,14 @@ class Preconditioned(nn.Module):
         self.sigma_data = sigma_data
         self.precision = precision
 
-    def forward(self, x: Tensor, sigma: Tensor, condition: Condition | None = None, mask: Tensor | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, sigma: Tensor, condition: Condition | None = None, mask: Tensor | None = None
+    ) -> Tensor:
         s, d = expand(sigma.to(x.dtype), x), self.sigma_data
         total = (s * s + d * d).sqrt()
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
             output = self.network((x / total).float(), sigma.log().float() / 4, condition, mask)
-        denoised = (d / total) ** 2 * x + (s * d / total) * output.to(x.dtype)
+        denoised: Tensor = (d / total) ** 2 * x + (s * d / total) * output.to(x.dtype)
         return denoised if mask is None else denoised * mask.to(x.dtype)
 
 
@@ -59,7 +62,9 @@ class GivenDimension:
     def __init__(self, denoiser: Denoiser, D: float | Tensor) -> None:
         self.denoiser, self.D = denoiser, D
 
-    def __call__(self, x: Tensor, sigma: Tensor, condition: Condition | None = None, mask: Tensor | None = None) -> Tensor:
+    def __call__(
+        self, x: Tensor, sigma: Tensor, condition: Condition | None = None, mask: Tensor | None = None
+    ) -> Tensor:
         N = free_coordinates(x, mask).double()
         D = torch.as_tensor(self.D, dtype=torch.float64, device=x.device).expand(len(x))
         return self.denoiser(x, sigma, {**(condition or {}), DIMENSION: dimension_feature(D, N)}, mask)
@@ -92,6 +97,7 @@ class AtDimension:
     ) -> Tensor:
         if math.isinf(self.D):
             return self.denoiser(x, sigma, condition, mask)
+        x = x if mask is None else x * mask.to(x)
         N, sigma = free_coordinates(x, mask), sigma.to(x)
         if self.nodes:
             return self._expectation(x, sigma, N, condition, mask)

@@ -24,7 +24,9 @@ class FiniteSet:
     D: float = math.inf
     weights: Tensor | None = None
 
-    def __call__(self, x: Tensor, sigma: Tensor, condition: Condition | None = None, mask: Tensor | None = None) -> Tensor:
+    def __call__(
+        self, x: Tensor, sigma: Tensor, condition: Condition | None = None, mask: Tensor | None = None
+    ) -> Tensor:
         w = torch.softmax(self.log_weights(x, sigma, mask), dim=1)
         y = (w @ self.points.to(x).flatten(1)).reshape(x.shape)
         return y if mask is None else y * mask
@@ -58,7 +60,9 @@ class Gaussian:
     D: float = math.inf
     nodes: int = 256
 
-    def __call__(self, x: Tensor, sigma: Tensor, condition: Condition | None = None, mask: Tensor | None = None) -> Tensor:
+    def __call__(
+        self, x: Tensor, sigma: Tensor, condition: Condition | None = None, mask: Tensor | None = None
+    ) -> Tensor:
         flat = x.double().flatten(1)
         variance = torch.as_tensor(self.std, dtype=torch.float64, device=x.device).square()
         levels, group = torch.unique(variance.expand(x.shape[1:]).flatten(), return_inverse=True)
@@ -69,7 +73,8 @@ class Gaussian:
         log_kappa, weight = self._posterior(levels, squared, count, sigma)
         shrink = levels / (levels + (sigma[:, None] ** 2 * torch.exp(-log_kappa))[..., None])
         mean = (weight[..., None] * shrink).sum(1)
-        return (flat * free * mean[:, group]).reshape(x.shape).to(x.dtype)
+        denoised: Tensor = (flat * free * mean[:, group]).reshape(x.shape).to(x.dtype)
+        return denoised
 
     def _posterior(self, levels: Tensor, squared: Tensor, count: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
         """Nodes in log kappa and their posterior weights: two [batch, nodes]."""

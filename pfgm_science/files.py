@@ -53,6 +53,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         yield temporary
         if target.exists():
             shutil.copymode(target, temporary)
+        else:
+            temporary.chmod(_new_file_mode())
         _sync(temporary)
         os.replace(temporary, target)
         _sync(target.parent)
@@ -123,6 +125,13 @@ def read_arrays(path: str | os.PathLike[str]) -> dict[str, np.ndarray[Any, Any]]
                     "or numpy.savez, whole, and without Python objects."
                 ) from error
     return {name: array for name, array in arrays.items() if isinstance(array, np.ndarray)}
+
+
+def _new_file_mode() -> int:
+    """What the umask leaves of rw-rw-rw-; some libraries make their files private."""
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return 0o666 & ~mask
 
 
 def _temporary(target: Path) -> Path:

@@ -65,42 +65,75 @@ class Model:
         if math.isinf(trained):
             return at_dimension(self.denoiser, D, nodes=nodes)
         raise ConfigError(
-            f"this model was trained at D = {trained:g} and cannot run at D = {D:g}. Models trained with --dimension inf "
-            "or with a --dimension-range run at any D."
+            f"this model was trained at D = {trained:g} and cannot run at D = {D:g}. Models trained with "
+            "--dimension inf or with a --dimension-range run at any D."
         )
 
-    def sample(self, count: int, *, seed: int = 0, condition: Mapping[str, Any] | None = None,
-               dimension: float | None = None, evaluations: int = 35, solver: str = "heun",
-               batch_size: int = 250, on_state: Callable[[int, int], None] | None = None) -> Any:
+    def sample(
+        self,
+        count: int,
+        *,
+        seed: int = 0,
+        condition: Mapping[str, Any] | None = None,
+        dimension: float | None = None,
+        evaluations: int = 35,
+        solver: str = "heun",
+        batch_size: int = 250,
+        on_state: Callable[[int, int], None] | None = None,
+    ) -> Any:
         """New objects, `count` of them. Sample i depends on (seed, i) alone, whatever batch it is drawn in.
 
         condition: name -> one value for all or one a sample. on_state(done, total) is told of progress, in samples
         times steps. Raises ConfigError for what this model cannot do, PfgmError when samples are not finite.
         """
         return self.adapter.decode(
-            self.draw(count, seed=seed, condition=condition, dimension=dimension, evaluations=evaluations,
-                      solver=solver, batch_size=batch_size, on_state=on_state)
+            self.draw(
+                count,
+                seed=seed,
+                condition=condition,
+                dimension=dimension,
+                evaluations=evaluations,
+                solver=solver,
+                batch_size=batch_size,
+                on_state=on_state,
+            )
         )
 
-    def draw(self, count: int, *, seed: int = 0, condition: Mapping[str, Any] | None = None,
-             dimension: float | None = None, evaluations: int = 35, solver: str = "heun",
-             batch_size: int = 250, on_state: Callable[[int, int], None] | None = None) -> Batch:
+    def draw(
+        self,
+        count: int,
+        *,
+        seed: int = 0,
+        condition: Mapping[str, Any] | None = None,
+        dimension: float | None = None,
+        evaluations: int = 35,
+        solver: str = "heun",
+        batch_size: int = 250,
+        on_state: Callable[[int, int], None] | None = None,
+    ) -> Batch:
         """As `sample`, but still encoded: values [count, *shape] float32."""
         if count < 1:
             raise ConfigError(f"count is {count}: at least 1 sample must be asked for")
+        if batch_size < 1:
+            raise ConfigError(f"batch_size is {batch_size}: at least 1 sample at a time must be drawn")
         template = self.adapter.template(count, seed)
         batch = Batch(template.values, template.mask, self._condition(condition, count))
         values = []
         done = 0
         for start in range(0, count, batch_size):
             part = batch[start : start + batch_size]
-            steps = 0
-            for state in self.trajectory(part, range(start, start + len(part)), seed=seed, dimension=dimension,
-                                         evaluations=evaluations, solver=solver):
-                if on_state is not None and steps:
+            states = self.trajectory(
+                part,
+                range(start, start + len(part)),
+                seed=seed,
+                dimension=dimension,
+                evaluations=evaluations,
+                solver=solver,
+            )
+            for step, state in enumerate(states):  # noqa: B007
+                if on_state is not None and step:
                     done += len(part)
                     on_state(done, count * solver_named(solver).steps(evaluations))
-                steps += 1
             values.append(state.x.float().cpu())
         result = Batch(torch.cat(values), batch.mask, batch.condition)
         bad = (~result.values.flatten(1).isfinite().all(1)).nonzero().flatten().tolist()
@@ -111,8 +144,16 @@ class Model:
             )
         return result
 
-    def trajectory(self, batch: Batch, indices: range, *, seed: int = 0, dimension: float | None = None,
-                   evaluations: int = 35, solver: str = "heun") -> Iterator[State]:
+    def trajectory(
+        self,
+        batch: Batch,
+        indices: range,
+        *,
+        seed: int = 0,
+        dimension: float | None = None,
+        evaluations: int = 35,
+        solver: str = "heun",
+    ) -> Iterator[State]:
         """Every state from the prior to the data, for samples of these indices; batch gives shape and condition."""
         device = next(self.denoiser.parameters()).device
         chosen = solver_named(solver)
@@ -120,8 +161,12 @@ class Model:
         D = self.config.dimension if dimension is None else dimension
         batch = batch.to(device)
         x = StudentT(D).prior(
-            batch.values.shape, float(grid[0]), mask=batch.mask, generator=generators(sample_seeds(seed, indices)),
-            dtype=state_dtype(device), device=device,
+            batch.values.shape,
+            float(grid[0]),
+            mask=batch.mask,
+            generator=generators(sample_seeds(seed, indices)),
+            dtype=state_dtype(device),
+            device=device,
         )
         yield from sample(self.at(dimension), x, grid, solver=chosen, condition=batch.condition, mask=batch.mask)
 
@@ -160,16 +205,25 @@ def load(path: str | Path) -> Model:
         specs = tuple(ConditionSpec(**{**spec, "classes": tuple(spec["classes"])}) for spec in conditions)
         network = adapter.network(config.network, _network_specs(specs, config))
         denoiser = Preconditioned(network, header["sigma_data"], config.training.precision)
-    except (KeyError, TypeError, ConfigError) as error:
-        raise CheckpointError(f"{path}: the header is not one this version can use: {error}") from None
+        history = header["history"]
+    except (AttributeError, LookupError, TypeError, ValueError, PfgmError) as error:
+        reason = error if isinstance(error, PfgmError) else repr(error)
+        raise CheckpointError(f"{path}: the header is not one this version can use: {reason}") from None
     checkpoint.load_weights(network, tensors, path)
-    return Model(adapter, denoiser.eval(), config, specs, header["history"])
+    return Model(adapter, denoiser.eval(), config, specs, history)
 
 
 def fit(
-    adapter: Adapter, data: Any, *, condition: Mapping[str, Any] | None = None, config: RunConfig | None = None,
-    folder: str | Path | None = None, device: str | torch.device = "cpu", launcher: Launcher | None = None,
-    on_step: Callable[[Progress], None] | None = None, **settings: Any,
+    adapter: Adapter,
+    data: Any,
+    *,
+    condition: Mapping[str, Any] | None = None,
+    config: RunConfig | None = None,
+    folder: str | Path | None = None,
+    device: str | torch.device = "cpu",
+    launcher: Launcher | None = None,
+    on_step: Callable[[Progress], None] | None = None,
+    **settings: Any,
 ) -> Model:
     """Train a model on a domain's objects.
 
@@ -179,6 +233,8 @@ def fit(
     """
     if not isinstance(data, Dataset):
         data = Dataset(data, condition or {})
+    elif condition is not None:
+        raise ConfigError("condition is given beside a Dataset, which has its own: put it into the Dataset")
     if len(data) == 0:
         raise DataError("there is no data: at least one object is needed")
     adapter = adapter.fit(data)
@@ -187,22 +243,32 @@ def fit(
     elif settings:
         config = update(config, nest(settings))
     specs = describe(data.condition)
-    training, held_out = data.split(config.validation, config.seed) if len(data) > 1 else (data, data.take(np.arange(0)))
+    training, held_out = (
+        data.split(config.validation, config.seed) if len(data) > 1 else (data, data.take(np.arange(0)))
+    )
     batch = _encoded(adapter, training, specs)
     validation = _encoded(adapter, held_out, specs) if len(held_out) else None
-    torch.manual_seed(config.seed)  # initial weights
-    network = adapter.network(config.network, _network_specs(specs, config))
-    denoiser = Preconditioned(network, config.sigma_data or measure_sigma_data(batch), config.training.precision).to(device)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)  # initial weights
+        network = adapter.network(config.network, _network_specs(specs, config))
+    denoiser = Preconditioned(network, config.sigma_data or measure_sigma_data(batch), config.training.precision).to(
+        device
+    )
     folder = Path(folder) if folder is not None else None
     identity = {
+        "data": _fingerprint(batch),
         "adapter": json.loads(json.dumps(adapter.settings())),
-        "data": fingerprint(batch.values.numpy()),
         "conditions": [to_json(spec) for spec in specs],
     }
     history: dict[str, Any] = {
         "data": {
-            "name": data.name, "licence": data.licence, "source": data.source, "citation": data.citation,
-            "fingerprint": identity["data"], "samples": len(data), "held_out": len(held_out),
+            "name": data.name,
+            "licence": data.licence,
+            "source": data.source,
+            "citation": data.citation,
+            "fingerprint": identity["data"],
+            "samples": len(data),
+            "held_out": len(held_out),
         },
         "parameters": sum(p.numel() for p in network.parameters()),
         "steps": config.training.steps,
@@ -214,9 +280,17 @@ def fit(
 
     started = time.monotonic()
     averaged = train(
-        denoiser, batch, config, validation=validation, folder=folder, identity=identity,
-        objective=getattr(adapter, "objective", None) or _default_objective(), augment=getattr(adapter, "augment", None),
-        on_step=on_step, on_checkpoint=keep, launcher=launcher,
+        denoiser,
+        batch,
+        config,
+        validation=validation,
+        folder=folder,
+        identity=identity,
+        objective=getattr(adapter, "objective", None) or _default_objective(),
+        augment=getattr(adapter, "augment", None),
+        on_step=on_step,
+        on_checkpoint=keep,
+        launcher=launcher,
     )
     history["seconds"] = round(time.monotonic() - started, 1)
     model = Model(adapter, averaged, config, specs, history)
@@ -253,6 +327,12 @@ def nest(settings: Mapping[str, Any]) -> dict[str, Any]:
 def sample_seeds(seed: int, indices: range) -> list[int]:
     """One 63-bit seed a sample, from the seed of the run and the number of the sample."""
     return [int(np.random.SeedSequence([seed % 2**32, i]).generate_state(1, np.uint64)[0] >> 1) for i in indices]
+
+
+def _fingerprint(batch: Batch) -> str:
+    condition = [tensor for _, tensor in sorted((batch.condition or {}).items())]
+    mask = [] if batch.mask is None else [batch.mask]
+    return fingerprint(*(tensor.numpy() for tensor in [batch.values, *mask, *condition]))
 
 
 def _encoded(adapter: Adapter, data: Dataset, specs: tuple[ConditionSpec, ...]) -> Batch:

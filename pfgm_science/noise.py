@@ -1,6 +1,6 @@
 """The noise of PFGM++: a multivariate Student-t with D degrees of freedom. Prior, training and steps all draw here.
 
-Source: Xu et al., PFGM++, arXiv 2302.04265, eq. 4, in the form kappa ~ Gamma(D/2, rate D/2), x = y + sigma z / sqrt(kappa)
+Source: Xu et al., PFGM++, arXiv 2302.04265, in the form kappa ~ Gamma(D/2, rate D/2), x = y + sigma z / sqrt(kappa)
 (docs/physics.md, section 1). D = 1 is PFGM, D = inf is diffusion.
 """
 
@@ -43,20 +43,30 @@ class StudentT:
     def __repr__(self) -> str:
         return f"StudentT({self.D.tolist()})"
 
-    def draw(self, shape: Sequence[int], sigma: float | Tensor, *, mask: Tensor | None = None, generator: Generators,
-             dtype: torch.dtype = torch.float32, device: torch.device | str | None = None) -> Tensor:
+    def draw(
+        self,
+        shape: Sequence[int],
+        sigma: float | Tensor,
+        *,
+        mask: Tensor | None = None,
+        generator: Generators,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str | None = None,
+    ) -> Tensor:
         """Noise sigma z / sqrt(kappa), one kappa per sample, zero where mask is zero.
 
         shape: [batch, *shape]; sigma: a number or [batch]; generator: one for the batch or one a sample.
-        z is drawn before kappa, so that the same generator gives the same z for every D.
+        z is drawn before kappa, so that the same generator gives the same z for every D. A scale beyond 2e15
+        in float32 (1e123 in float64), which D < 0.3 can reach, is held there.
         """
         z = normal(shape, generator, dtype)
         device = device or z.device
         N = free_coordinates(z, mask.to(z.device) if mask is not None else None).double()
         scale = torch.as_tensor(sigma, dtype=torch.float64, device=z.device).expand(len(z))
-        if bool((self._D(z.device) < GAUSSIAN_FROM * N).any()):
+        if len(z) and not bool(torch.isinf(self.D).all()):
             log_kappa = self.log_kappa(len(z), N=N, generator=generator)
-            scale = scale * torch.exp(-0.5 * log_kappa.to(z.device))
+            # For D well below 1 the tail leaves the range of floats; its squares should stay inside.
+            scale = (scale * torch.exp(-0.5 * log_kappa.to(z.device))).clamp(max=torch.finfo(dtype).max ** 0.4)
         noise = z.mul_(expand(scale.to(dtype), z)).to(device)
         return noise if mask is None else noise * mask.to(noise)
 
@@ -64,9 +74,16 @@ class StudentT:
         """x ~ p(x | y, sigma): [batch, *shape] like y."""
         return y + self.draw(y.shape, sigma, mask=mask, generator=generator, dtype=y.dtype, device=y.device)
 
-    def prior(self, shape: Sequence[int], sigma_max: float | Tensor, *, mask: Tensor | None = None,
-              generator: Generators, dtype: torch.dtype = torch.float32,
-              device: torch.device | str | None = None) -> Tensor:
+    def prior(
+        self,
+        shape: Sequence[int],
+        sigma_max: float | Tensor,
+        *,
+        mask: Tensor | None = None,
+        generator: Generators,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str | None = None,
+    ) -> Tensor:
         """Where sampling starts: the kernel at sigma_max around y = 0."""
         return self.draw(shape, sigma_max, mask=mask, generator=generator, dtype=dtype, device=device)
 
@@ -83,7 +100,9 @@ class StudentT:
         log_kappa = _log_gamma_variate(a, generator) - torch.log(a)
         return torch.where(gaussian, 0.0, log_kappa)
 
-    def kappa_posterior(self, squared_distance: Tensor, sigma: float | Tensor, N: Tensor | float) -> tuple[Tensor, Tensor]:
+    def kappa_posterior(
+        self, squared_distance: Tensor, sigma: float | Tensor, N: Tensor | float
+    ) -> tuple[Tensor, Tensor]:
         """Shape and rate of kappa | x, y ~ Gamma((N + D)/2, rate (D + ||x - y||^2 / sigma^2)/2): two [batch], float64.
 
         squared_distance: ||x - y||^2 over the free coordinates, [batch]. D must be finite.
@@ -96,8 +115,9 @@ class StudentT:
         rate = (D + squared_distance.double() / sigma**2) / 2
         return shape.expand_as(rate), rate
 
-    def posterior_log_kappa(self, squared_distance: Tensor, sigma: float | Tensor, N: Tensor | float, *,
-                            generator: Generators) -> Tensor:
+    def posterior_log_kappa(
+        self, squared_distance: Tensor, sigma: float | Tensor, N: Tensor | float, *, generator: Generators
+    ) -> Tensor:
         """A draw of log kappa | x, y: [batch], float64; 0 where D is infinite."""
         D = self._D(squared_distance.device)
         finite = StudentT(torch.where(torch.isinf(D), 1.0, D))
@@ -105,8 +125,9 @@ class StudentT:
         log_kappa = _log_gamma_variate(shape, generator).to(rate.device) - torch.log(rate)
         return torch.where(torch.isinf(D), 0.0, log_kappa)
 
-    def log_prob(self, x: Tensor, sigma: float | Tensor, *, center: Tensor | None = None,
-                 mask: Tensor | None = None) -> Tensor:
+    def log_prob(
+        self, x: Tensor, sigma: float | Tensor, *, center: Tensor | None = None, mask: Tensor | None = None
+    ) -> Tensor:
         """log p(x | center, sigma) over the free coordinates, in nats: [batch], float64. center is 0 when not given.
 
         lgamma((D+N)/2) - lgamma(D/2) - N/2 log(D pi) - N log sigma - (D+N)/2 log1p(||x||^2 / (D sigma^2)).
@@ -165,10 +186,7 @@ def _log_gamma_ratio(a: Tensor, b: Tensor) -> Tensor:
     """log Gamma(a + b) - log Gamma(a), by Stirling's series where a is large and the difference would cancel."""
     direct = torch.lgamma(a + b) - torch.lgamma(a)
     total = a + b
-    series = (
-        b * torch.log(a) + (total - 0.5) * torch.log1p(b / a) - b
-        + (1 / total - 1 / a) / 12 - (1 / total**3 - 1 / a**3) / 360
-    )
+    series = b * torch.log(a) + (total - 0.5) * torch.log1p(b / a) - b + (1 / total - 1 / a) / 12
     return torch.where(a > 1e3, series, direct)
 
 

@@ -25,5 +25,5 @@ def denoising_loss(denoiser: Denoiser, batch: Batch, x: Tensor, sigma: Tensor, s
     error = denoiser(x, sigma, batch.condition, batch.mask) - batch.values
     if batch.mask is not None:
         error = error * batch.mask
-    squared = error.square().flatten(1).sum(1) / free_coordinates(batch.values, batch.mask)
+    squared = error.square().flatten(1).sum(1) / free_coordinates(batch.values, batch.mask).clamp(min=1)
     return squared * (sigma**2 + sigma_data**2) / (sigma * sigma_data) ** 2

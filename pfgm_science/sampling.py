@@ -1,8 +1,10 @@
-"""The sampling loop: a generator that yields every state, so that progress, plots and early stopping are the caller's."""
+"""The sampling loop, a generator that yields every state: progress, plots and early stopping are the caller's."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -13,9 +15,15 @@ from pfgm_science.errors import ConfigError
 from pfgm_science.solvers import Heun, Solver, State
 
 
-@torch.no_grad()
-def sample(denoiser: Denoiser, x: Tensor, grid: Tensor | Sequence[float], *, solver: Solver | None = None,
-           condition: Condition | None = None, mask: Tensor | None = None) -> Iterator[State]:
+def sample(
+    denoiser: Denoiser,
+    x: Tensor,
+    grid: Tensor | Sequence[float],
+    *,
+    solver: Solver | None = None,
+    condition: Condition | None = None,
+    mask: Tensor | None = None,
+) -> Iterator[State]:
     """Walk x from the first level of grid to the last; yields the start and the state after each step.
 
     x: [batch, *shape], a draw of StudentT(D).prior at grid[0]; its dtype is that of the whole trajectory.
@@ -23,15 +31,27 @@ def sample(denoiser: Denoiser, x: Tensor, grid: Tensor | Sequence[float], *, sol
     """
     solver = solver or Heun()
     levels = [float(level) for level in grid]
-    if len(levels) < 2 or any(b >= a for a, b in zip(levels, levels[1:], strict=False)) or levels[-1] < 0:
+    falling = all(math.inf > a > b >= 0 for a, b in pairwise(levels))
+    if len(levels) < 2 or not falling:
         raise ConfigError(f"grid {levels}: at least two levels are needed, each below the one before, none below 0")
 
+    return _walk(denoiser, State(x, levels[0]), levels[1:], solver, condition, mask)
+
+
+@torch.no_grad()
+def _walk(
+    denoiser: Denoiser,
+    state: State,
+    levels: Sequence[float],
+    solver: Solver,
+    condition: Condition | None,
+    mask: Tensor | None,
+) -> Iterator[State]:
     def denoise(x: Tensor, sigma: float) -> Tensor:
         return denoiser(x, x.new_full((len(x),), sigma), condition, mask)
 
-    state = State(x, levels[0])
     yield state
-    for level in levels[1:]:
+    for level in levels:
         state = solver.step(denoise, state, level)
         yield state
 

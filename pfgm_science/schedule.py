@@ -34,7 +34,9 @@ class Levels:
 
     def __post_init__(self) -> None:
         if not 0 < self.sigma_min < self.sigma_max < math.inf:
-            raise ConfigError(f"sigma_min {self.sigma_min} and sigma_max {self.sigma_max}: need 0 < sigma_min < sigma_max")
+            raise ConfigError(
+                f"sigma_min {self.sigma_min} and sigma_max {self.sigma_max}: need 0 < sigma_min < sigma_max"
+            )
         if not (self.std > 0 and self.rho > 0):
             raise ConfigError(f"std {self.std} and rho {self.rho} must be > 0")
 

@@ -6,17 +6,19 @@ that was cut, and one that spreads the parts over several processes, visit the s
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
+import reprlib
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
@@ -28,7 +30,7 @@ from pfgm_science.condition import DIMENSION, dimension_feature, drop
 from pfgm_science.config import RunConfig, TrainingConfig, to_json
 from pfgm_science.denoiser import Denoiser, Preconditioned
 from pfgm_science.errors import CheckpointError, ConfigError, PfgmError
-from pfgm_science.files import replacing
+from pfgm_science.files import write_bytes
 from pfgm_science.noise import StudentT
 from pfgm_science.objective import Objective, denoising_loss
 from pfgm_science.schedule import Levels
@@ -65,7 +67,7 @@ class Launcher(Protocol):
     def setup(self, module: nn.Module, *optimizers: torch.optim.Optimizer) -> Any: ...
     def backward(self, tensor: Tensor) -> None: ...
     def no_backward_sync(self, module: nn.Module, enabled: bool) -> AbstractContextManager[None]: ...
-    def all_reduce(self, data: Tensor, reduce_op: str) -> Tensor: ...
+    def all_reduce(self, data: Tensor, *, reduce_op: str) -> Tensor: ...
 
 
 def train(
@@ -91,13 +93,14 @@ def train(
     run = _Run(denoiser, data, config, objective, augment, launcher)
     leader = run.rank == 0
     log = _Log(folder / LOG_FILE if folder and leader else None)
-    identity = {"config": to_json(config), **(identity or {})}
+    identity = {"config": _decisive(config), **(identity or {})}
     started = time.monotonic()
     if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
+        _make_folder(folder)
         if (folder / STATE_FILE).exists():
             run.restore(folder / STATE_FILE, identity)
-        _remove_leftovers(folder)
+        if leader:  # another process must not remove what the leader is just writing
+            _remove_leftovers(folder)
         log.rewind(run.step)
 
     def save() -> None:
@@ -108,7 +111,7 @@ def train(
 
     settings = config.training
     devices = [run.device] if run.device.type == "cuda" else []
-    with _signals() as pending, torch.random.fork_rng(devices=devices):
+    with _signals() as pending, torch.random.fork_rng(devices=devices), closing(log):
         while run.step < settings.steps:
             loss = run.advance()
             if leader and on_step is not None:
@@ -116,7 +119,8 @@ def train(
             finished = run.step == settings.steps
             if run.step % settings.log_every == 0 or finished:
                 seconds = run.seconds + time.monotonic() - started
-                log.write("train", run.step, loss=loss, learning_rate=run.learning_rate(), seconds=round(seconds, 3))
+                rate = run.learning_rate(run.step - 1)
+                log.write("train", run.step, loss=loss, learning_rate=rate, seconds=round(seconds, 3))
             if validation is not None and leader and (run.step % settings.validate_every == 0 or finished):
                 log.write("validation", run.step, levels=run.validate(validation))
             received = run.agree(pending[0] if pending else 0)
@@ -132,8 +136,15 @@ def train(
 class _Run:
     """The moving parts of one training run: network, average, optimisers, step."""
 
-    def __init__(self, denoiser: Preconditioned, data: Batch, config: RunConfig, objective: Objective,
-                 augment: Callable[[Batch, torch.Generator], Batch] | None, launcher: Launcher | None) -> None:
+    def __init__(
+        self,
+        denoiser: Preconditioned,
+        data: Batch,
+        config: RunConfig,
+        objective: Objective,
+        augment: Callable[[Batch, torch.Generator], Batch] | None,
+        launcher: Launcher | None,
+    ) -> None:
         if len(data) == 0:
             raise PfgmError("there is no training data: at least one sample is needed")
         self.config, self.settings = config, config.training
@@ -171,16 +182,17 @@ class _Run:
             )
             with synced:
                 loss = self._loss(i * self.world + self.rank) / parts
-                self.launcher.backward(loss) if self.launcher else loss.backward()
+                self.launcher.backward(loss) if self.launcher else torch.autograd.backward(loss)
             total += loss.detach()
         if self.launcher:
-            total = self.launcher.all_reduce(total, "mean")
-        mean = float(total)
+            total = self.launcher.all_reduce(total, reduce_op="mean")
+        norm = nn.utils.clip_grad_norm_(self.denoiser.parameters(), self.settings.clip or math.inf)
+        mean, size = cast("list[float]", torch.stack([total, norm.to(total)]).tolist())
         if not math.isfinite(mean):
-            raise PfgmError(self._not_finite(mean))
-        if self.settings.clip:
-            nn.utils.clip_grad_norm_(self.denoiser.parameters(), self.settings.clip)
-        rate = self.learning_rate()
+            raise PfgmError(self._not_finite("loss", mean))
+        if not math.isfinite(size):
+            raise PfgmError(self._not_finite("gradient", size))
+        rate = self.learning_rate(self.step)
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = rate
@@ -189,17 +201,18 @@ class _Run:
         self._update_average()
         return mean
 
-    def learning_rate(self) -> float:
-        """Linear warm-up, then constant or half a cosine down to zero."""
+    def learning_rate(self, step: int) -> float:
+        """After `step` steps: linear warm-up, then constant or half a cosine down to zero."""
         s = self.settings
-        rate = s.learning_rate * min(1.0, (self.step + 1) / max(s.warmup, 1))
+        rate = s.learning_rate * min(1.0, (step + 1) / max(s.warmup, 1))
         if s.decay == "cosine":
-            rate *= 0.5 * (1 + math.cos(math.pi * min(self.step / s.steps, 1.0)))
+            rate *= 0.5 * (1 + math.cos(math.pi * min(step / s.steps, 1.0)))
         return rate
 
     def validate(self, data: Batch, bins: int = 8, most: int = 256) -> dict[str, float]:
         """Weighted loss of the averaged weights at evenly likely noise levels, on the same noise every time."""
-        data = data[:most].to(self.device, torch.float32)
+        # evenly spaced, because data are often sorted by class
+        data = data[:: math.ceil(len(data) / most)].to(self.device, torch.float32)
         quantiles = (torch.arange(bins, dtype=torch.float64) + 0.5) / bins
         sigmas = torch.exp(self.levels.mean + self.levels.std * math.sqrt(2) * torch.erfinv(2 * quantiles - 1))
         losses = {}
@@ -227,7 +240,7 @@ class _Run:
         """The signal that any process has received, so that all stop at the same step."""
         if not self.launcher:
             return signal_number
-        return int(self.launcher.all_reduce(torch.tensor(float(signal_number), device=self.device), "max"))
+        return int(self.launcher.all_reduce(torch.tensor(float(signal_number), device=self.device), reduce_op="max"))
 
     def save(self, path: Path, identity: Mapping[str, Any], seconds: float) -> None:
         tensors = {f"network.{name}": t for name, t in self.denoiser.state_dict().items()}
@@ -236,28 +249,32 @@ class _Run:
             for i, values in optimizer.state_dict()["state"].items():
                 tensors |= {f"optimizer.{k}.{i}.{name}": torch.as_tensor(value) for name, value in values.items()}
         header = {"step": self.step, "seconds": round(seconds, 3), "identity": identity}
-        checkpoint.write(path, {name: t.clone() for name, t in tensors.items()}, header, "state")
+        checkpoint.write(path, tensors, header, "state")
 
     def restore(self, path: Path, identity: Mapping[str, Any]) -> None:
         tensors, header = checkpoint.read(path, "state")
-        saved = header["identity"]
-        # The length and the display may change between sessions; what decides the samples seen may not.
-        if difference := _first_difference(saved, json.loads(json.dumps(identity))):
+        if difference := _first_difference(header.get("identity", {}), json.loads(json.dumps(identity))):
             raise CheckpointError(
                 f"{path.parent} holds a run with another {difference}. Go on with the same settings and data, or give "
                 "another --out."
             )
-        network = {n.removeprefix("network."): t for n, t in tensors.items() if n.startswith("network.")}
-        checkpoint.load_weights(self.denoiser, network, path)
-        self.average = [tensors[f"average.{i}"].to(self.device) for i in range(len(self.average))]
-        for k, optimizer in enumerate(self.optimizers):
-            state: dict[int, dict[str, Tensor]] = {}
-            for name, tensor in tensors.items():
-                if name.startswith(f"optimizer.{k}."):
-                    _, _, index, key = name.split(".", 3)
-                    state.setdefault(int(index), {})[key] = tensor
-            optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-        self.step, self.seconds = header["step"], header["seconds"]
+        groups: dict[str, dict[str, Tensor]] = {"network": {}, "average": {}, "optimizer": {}}
+        for name, tensor in tensors.items():
+            group, _, rest = name.partition(".")
+            groups.setdefault(group, {})[rest] = tensor
+        checkpoint.load_weights(self.denoiser, groups["network"], path)
+        checkpoint.check_fit({str(i): mean for i, mean in enumerate(self.average)}, groups["average"], path)
+        self.average = [groups["average"][str(i)].to(self.device) for i in range(len(self.average))]
+        try:
+            states: list[dict[int, dict[str, Tensor]]] = [{} for _ in self.optimizers]
+            for name, tensor in groups["optimizer"].items():
+                k, index, key = name.split(".", 2)
+                states[int(k)].setdefault(int(index), {})[key] = tensor
+            for optimizer, state in zip(self.optimizers, states, strict=True):
+                optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+            self.step, self.seconds = int(header["step"]), float(header["seconds"])
+        except (IndexError, KeyError, TypeError, ValueError) as error:
+            raise CheckpointError(f"{path}: not a state that this version can go on from: {error!r}") from None
 
     def _loss(self, part: int) -> Tensor:
         generator = torch.Generator(self._generator_device()).manual_seed(_mix(self.config.seed, self.step, part))
@@ -311,7 +328,7 @@ class _Run:
 
     @contextmanager
     def _with_average(self) -> Iterator[None]:
-        parameters = list(self.denoiser.parameters())
+        parameters: list[Tensor] = list(self.denoiser.parameters())
         current = [p.detach().clone() for p in parameters]
         with torch.no_grad():
             torch._foreach_copy_(parameters, self.average)
@@ -323,19 +340,19 @@ class _Run:
     def _generator_device(self) -> torch.device:
         return self.device if self.device.type == "cuda" else torch.device("cpu")
 
-    def _not_finite(self, loss: float) -> str:
-        indices = torch.cat([self._indices(i * self.world + self.rank) for i in range(self.settings.accumulation)])
+    def _not_finite(self, what: str, value: float) -> str:
+        indices = torch.cat([self._indices(part) for part in range(self.settings.accumulation * self.world)])
         shown = ", ".join(map(str, indices[:16].tolist()))
         largest = float(self.data.values[indices].abs().max())
         return (
-            f"the loss became {loss} at step {self.step + 1} (samples {shown}{', ...' if len(indices) > 16 else ''}; "
-            f"their largest value is {largest:.4g}). Lower training.learning_rate, raise training.warmup, or look at "
-            "these samples; the last checkpoint is kept."
+            f"the {what} became {value} at step {self.step + 1} "
+            f"(samples {shown}{', ...' if len(indices) > 16 else ''}; their largest value is {largest:.4g}). "
+            "Lower training.learning_rate, raise training.warmup or look at these samples; the last checkpoint is kept."
         )
 
 
 def make_optimizers(module: nn.Module, config: TrainingConfig) -> list[torch.optim.Optimizer]:
-    """AdamW for all, or Muon (Jordan et al., 2024; torch >= 2.9) for matrices inside the network and AdamW for the rest."""
+    """AdamW for all, or Muon (Jordan et al., 2024; torch >= 2.9) for matrices and AdamW for the rest."""
     parameters = [p for p in module.parameters() if p.requires_grad]
     fused = all(p.device.type in ("cpu", "cuda") for p in parameters)
 
@@ -364,7 +381,7 @@ def draw_dimensions(count: int, bounds: tuple[float, float], generator: torch.Ge
 
 
 class _Log:
-    """A file of JSON lines, each written by one call so that a kill cannot leave half a line; TensorBoard beside it."""
+    """A file of JSON lines, each written by one call so that a kill leaves whole lines; TensorBoard beside it."""
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
@@ -374,42 +391,49 @@ class _Log:
         """Drop what was written after the state that is resumed."""
         if self.path is None:
             return
-        kept = []
-        if self.path.exists():
-            for line in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
-                try:
-                    if json.loads(line)["step"] <= step:
-                        kept.append(line + "\n")
-                except (json.JSONDecodeError, KeyError, TypeError):
-                    continue
-        with replacing(self.path) as temporary:
-            temporary.write_text("".join(kept), encoding="utf-8")
+        entries = read_log(self.path) if self.path.exists() else []
+        kept = [json.dumps(entry) + "\n" for entry in entries if entry["step"] <= step]
+        write_bytes(self.path, "".join(kept).encode())
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
             return
-        self.board = SummaryWriter(str(self.path.parent / "tensorboard"), purge_step=step)  # type: ignore[no-untyped-call]
+        self.board = SummaryWriter(str(self.path.parent / "tensorboard"), purge_step=step + 1)
 
     def write(self, event: str, step: int, **values: Any) -> None:
         if self.path is None:
             return
-        line = json.dumps({"event": event, "step": step, **values}) + "\n"
-        descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        line = (json.dumps({"event": event, "step": step, **values}) + "\n").encode()
         try:
-            os.write(descriptor, line.encode())
+            with self.path.open("ab", buffering=0) as file:
+                if file.write(line) != len(line):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
             raise PfgmError(f"{self.path}: cannot be written ({error.strerror}); the last checkpoint is kept") from None
-        finally:
-            os.close(descriptor)
         if self.board is not None:
             flat = {k: v for k, v in values.items() if isinstance(v, float)} | values.get("levels", {})
             for name, value in flat.items():
                 self.board.add_scalar(f"{event}/{name}", value, step)
 
+    def close(self) -> None:
+        if self.board is not None:
+            self.board.close()
+
 
 def read_log(path: str | Path) -> list[dict[str, Any]]:
-    """The entries of a training log: [{"event": "train" | "validation", "step": ..., ...}]."""
-    return [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines()]
+    """The entries of a training log: [{"event": "train" | "validation", "step": ..., ...}].
+
+    A line that is not whole, as a full disk leaves it, is passed over.
+    """
+    entries = []
+    for line in Path(path).read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            entry = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        if isinstance(entry, dict) and isinstance(entry.get("step"), int):
+            entries.append(entry)
+    return entries
 
 
 @contextmanager
@@ -419,20 +443,22 @@ def _signals() -> Iterator[list[int]]:
     if threading.current_thread() is not threading.main_thread():
         yield pending
         return
-    before = {}
+    before: dict[int, Any] = {}
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
     def note(number: int, frame: Any) -> None:
         pending.append(number)
-        for each, handler in before.items():
-            signal.signal(each, handler)
+        restore()
 
     for number in (signal.SIGINT, signal.SIGTERM):
         before[number] = signal.signal(number, note)
     try:
         yield pending
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        restore()
 
 
 def _mix(*numbers: int) -> int:
@@ -446,7 +472,22 @@ def _first_difference(saved: Any, wanted: Any, where: str = "") -> str:
             if found := _first_difference(saved.get(key), wanted.get(key), f"{where}.{key}" if where else key):
                 return found
         return ""
-    return "" if saved == wanted else f"{where} ({saved!r}, not {wanted!r})"
+    return "" if saved == wanted else f"{where} ({reprlib.repr(saved)}, not {reprlib.repr(wanted)})"
+
+
+def _decisive(config: RunConfig) -> dict[str, Any]:
+    """The settings that decide the weights: all but how often a run shows and saves what it does."""
+    settings: dict[str, Any] = to_json(config)
+    for name in ("checkpoint_every", "validate_every", "log_every"):
+        del settings["training"][name]
+    return settings
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PfgmError(f"cannot make the folder {folder}: {error.strerror}. Give another --out.") from None
 
 
 def _remove_leftovers(folder: Path) -> None:

@@ -29,6 +29,7 @@ class Images:
     mean: float = 0.0
 
     name: ClassVar[str] = "images"
+    suffix: ClassVar[str] = ".png"
 
     @classmethod
     def restore(cls, settings: Mapping[str, Any]) -> Images:
@@ -81,10 +82,17 @@ class Images:
 
     def recipe(self, count: int) -> dict[str, Any]:
         """Small sets of small images: enough passes for good samples within minutes on two cores."""
-        steps = 2000 if self.height * self.width <= 256 else 4000
+        # Short runs are limited by their steps: at equal time batches of 16 to 32 reach a lower loss than of 128.
+        steps = 2500 if self.height * self.width <= 256 else 6000
         return {
             "dimension": 128.0,
-            "training": {"steps": steps, "batch_size": 128, "learning_rate": 1e-3, "ema_half_life": 25_000},
+            "training": {
+                "steps": steps,
+                "batch_size": 32,
+                "learning_rate": 2e-3,
+                "ema_half_life": 10_000,
+                "validate_every": 500,
+            },
         }
 
     def read(self, path: str, **options: Any) -> Dataset:
@@ -92,10 +100,10 @@ class Images:
 
         return read(path, **options)
 
-    def write(self, path: str, objects: Any) -> None:
+    def write(self, path: str, objects: Any, **options: Any) -> None:
         from modalities.images.formats import write
 
-        write(path, objects)
+        write(path, objects, **options)
 
     def datasets(self) -> list[DatasetInfo]:
         from modalities.images.datasets import names
@@ -119,13 +127,19 @@ class Images:
 
 
 def _checked(objects: Any, empty: bool = False) -> np.ndarray:
-    images = np.asarray(objects)
+    try:
+        images = np.asarray(objects)
+    except ValueError:
+        raise DataError(
+            "images must be all of one size: [n, height, width, channels]. Resize them (--size, or "
+            "modalities.images.formats.read(path, size=...))."
+        ) from None
     if images.ndim == 3:
         images = images[..., None]
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] not in (1, 3):
         raise DataError(
-            f"images have type {images.dtype} and shape {images.shape}; give uint8 [n, height, width, channels] with 1 or "
-            "3 channels, all of one size. modalities.images.formats.read makes them from files."
+            f"images have type {images.dtype} and shape {images.shape}; give uint8 [n, height, width, channels] with "
+            "1 or 3 channels, all of one size. modalities.images.formats.read makes them from files."
         )
     if 0 in images.shape[1:] or (len(images) == 0 and not empty):
         raise DataError(f"images have shape {images.shape}: there is nothing to learn from")

@@ -37,13 +37,13 @@ class UNetConfig:
     Raises ConfigError for a value out of range.
     """
 
-    channels: int = 32
-    multipliers: tuple[int, ...] = (1, 2)
+    channels: int = 16
+    multipliers: tuple[int, ...] = (1, 2, 4)
     blocks: int = 1
     attention: int = 8
-    patch: int = 2
+    patch: int = 1
     dropout: float = 0.0
-    embedding: int = 128
+    embedding: int = 64
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "multipliers", tuple(self.multipliers))
@@ -78,15 +78,20 @@ class DiTConfig:
 
 
 def default_config(shape: Shape) -> UNetConfig | DiTConfig:
-    """The default network for images of this (channels, height, width)."""
+    """The default network for images of this (channels, height, width).
+
+    The U-Net for 28 x 28 was chosen by held-out EDM loss after 90 s on one CPU core (4,500 MNIST digits): 0.155,
+    against 0.188 with 32 channels on patches of 2, 0.232 for a DiT and 0.268 for a U-Net on patches of 4, although it
+    saw the fewest images. Patches lose at sigma < 0.3. A full-resolution level of 8 channels (0.184) is too thin.
+    """
     _, height, width = _checked(shape)
     side = max(height, width)
     if side <= 12:
-        return UNetConfig(patch=1)
-    if side <= 28:
+        return UNetConfig(channels=32, multipliers=(1, 2), embedding=128)
+    if side <= 32:
         return UNetConfig()
     if side <= 64:
-        return UNetConfig(channels=64, multipliers=(1, 2, 2), blocks=2, embedding=256)
+        return UNetConfig(multipliers=(1, 2, 4, 8), embedding=128)
     return DiTConfig(patch=max(4, 2 ** math.ceil(math.log2(side / 16))))
 
 
@@ -129,7 +134,7 @@ class UNet(nn.Module):
         patch = self.config.patch
         padded = _pad(x if mask is None else x * mask, self.multiple)
         h = rearrange(padded, "b c (row p) (column q) -> b (c p q) row column", p=patch, q=patch)
-        # channels last: convolution and group norm are 10 to 25% faster that way on CPU
+        # channels last: up to a quarter faster on CPU, in training and in sampling
         h = self.entry(h.contiguous(memory_format=torch.channels_last))
         skips = []
         for level, stage in enumerate(self.down):

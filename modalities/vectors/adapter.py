@@ -31,6 +31,7 @@ class Vectors:
     scale: tuple[float, ...] = ()
 
     name: ClassVar[str] = "vectors"
+    suffix: ClassVar[str] = ".csv"
 
     @classmethod
     def restore(cls, settings: Mapping[str, Any]) -> Vectors:
@@ -58,7 +59,8 @@ class Vectors:
 
     def decode(self, batch: Batch) -> np.ndarray:
         """Values to rows: float64 [n, features]."""
-        return batch.values.double().cpu().numpy() * np.asarray(self.scale) + np.asarray(self.centre)
+        rows: np.ndarray = batch.values.double().cpu().numpy() * np.asarray(self.scale) + np.asarray(self.centre)
+        return rows
 
     def template(self, count: int, seed: int) -> Batch:
         return Batch(torch.zeros(count, len(self.centre)))
@@ -75,7 +77,8 @@ class Vectors:
         return {
             "dimension": 128.0,
             "sigma_data": 1.0,
-            "training": {"steps": 4000, "batch_size": 256, "learning_rate": 1e-3, "ema_half_life": 50_000},
+            "network": {"width": 128},
+            "training": {"steps": 3000, "batch_size": 256, "learning_rate": 2e-3, "ema_half_life": 50_000},
         }
 
     def read(self, path: str, **options: Any) -> Dataset:
@@ -83,10 +86,10 @@ class Vectors:
 
         return read(path, **options)
 
-    def write(self, path: str, objects: Any) -> None:
+    def write(self, path: str, objects: Any, **options: Any) -> None:
         from modalities.vectors.formats import write
 
-        write(path, objects)
+        write(path, objects, **options)
 
     def datasets(self) -> list[DatasetInfo]:
         from modalities.vectors.datasets import names

@@ -1,0 +1,281 @@
+"""Images: `digits` and `mnist5k`, unconditional and by class, over D, evaluations and seeds.
+
+Every run has the same network, budget and data; cells are kept one by one, so that a sweep goes on where it was cut.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.runner import Benchmark, Table, dimension_argument, machine, parser
+from modalities.images.adapter import Images
+from modalities.images.judges import Classifier, efficientnet_features, train_classifier
+from pfgm_science.data import Dataset
+from pfgm_science.errors import PfgmError
+from pfgm_science.metrics import (
+    frechet_distance,
+    kernel_distance,
+    memorisation,
+    precision_recall,
+)
+from pfgm_science.model import Model, fit
+from pfgm_science.progress import progress
+
+SPLIT_SEED = 0
+HELD_OUT = 0.2
+DIMENSIONS = (16.0, 64.0, 128.0, 512.0, 2048.0, math.inf)
+EVALUATIONS = (35, 19, 9, 5)
+DIMENSION_RANGE = (8.0, 8192.0)
+JUDGES = Path(__file__).parent / "judges"
+COUNT = 1000
+
+EXAMPLES = """  pfgm benchmark images sweep                      the whole table over D (resumes where it was cut)
+  pfgm benchmark images sweep --dimensions 128 inf --seeds 0
+  pfgm benchmark images headline                   the long run of README
+  pfgm benchmark images digits                     the 8 x 8 digits, unconditional and by class
+  pfgm benchmark images classifier                 train the frozen judge again"""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Entry of `pfgm benchmark images`."""
+    arguments = _parser().parse_args(argv)
+    study = {"sweep": sweep, "headline": headline, "digits": digits, "classifier": classifier}[arguments.study]
+    study(arguments)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    built = parser("images", "Image generation on digits and mnist5k.", EXAMPLES)
+    built.add_argument("study", choices=["sweep", "headline", "digits", "classifier"])
+    built.add_argument("--dimensions", type=dimension_argument, nargs="+", default=list(DIMENSIONS), metavar="D")
+    built.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
+    built.add_argument("--steps", type=int, default=None, help="training steps a run (default: the study's)")
+    built.add_argument("--count", type=int, default=COUNT, help="samples a cell (default: %(default)s)")
+    built.add_argument(
+        "--ways",
+        nargs="+",
+        choices=["trained", "one-network", "at-dimension"],
+        default=["trained", "one-network", "at-dimension"],
+        help="rows of the sweep",
+    )
+    return built
+
+
+NETWORK = {"kind": "unet", "channels": 16, "multipliers": [1, 2, 4], "blocks": 1, "patch": 1}
+BUDGET = {"batch_size": 32, "learning_rate": 2e-3, "checkpoint_every": 500, "network": NETWORK}
+SWEEP_TRAINING: dict[str, Any] = BUDGET | {"steps": 4000, "ema_half_life": 10_000}
+HEADLINE_TRAINING: dict[str, Any] = BUDGET | {"steps": 24_000, "ema_half_life": 40_000}
+HEADLINE_DIMENSION = 128.0
+
+
+def sweep(arguments: argparse.Namespace) -> None:
+    """mnist5k, unconditional: separately trained D, one network for every D, and the D = inf network at every D."""
+    train, held_out = data("mnist5k")
+    unlabelled = replace(train, condition={})
+    training = SWEEP_TRAINING | ({"steps": arguments.steps} if arguments.steps else {})
+    table = Table("images-sweep", arguments.results)
+    table.describe(
+        command="pfgm benchmark images sweep",
+        data="mnist5k: 4,000 training and 1,000 held-out images",
+        training=training,
+        count=arguments.count,
+        judge_accuracy=judge("mnist5k").accuracy,
+        machine=machine(arguments.device),
+    )
+    _floors(table, train, held_out, arguments.count)
+    for seed in arguments.seeds:
+        for way in arguments.ways:
+            for D in arguments.dimensions:
+                if way == "at-dimension" and math.isinf(D):
+                    continue  # the same cell as trained at inf
+                keys = [{"way": way, "D": D, "seed": seed, "evaluations": n} for n in EVALUATIONS]
+                if all(table.find(key) for key in keys):
+                    continue
+                name, settings = _run_of(way, D)
+                model = trained(arguments, f"{name}-seed{seed}", unlabelled, settings | {"seed": seed} | training)
+                for key in keys:
+                    sampler = Sampling(arguments.count, seed, key["evaluations"], dimension=D)
+                    table.cell(key, partial(measure, model, train, held_out, sampler))
+
+
+def headline(arguments: argparse.Namespace) -> None:
+    """mnist5k, one long class-conditional run at the best D: the figure of README, at three sampling seeds."""
+    train, held_out = data("mnist5k")
+    training = HEADLINE_TRAINING | ({"steps": arguments.steps} if arguments.steps else {})
+    table = Table("images-headline", arguments.results)
+    table.describe(
+        command="pfgm benchmark images headline",
+        training=training,
+        dimension=HEADLINE_DIMENSION,
+        count=arguments.count,
+        judge_accuracy=judge("mnist5k").accuracy,
+        machine=machine(arguments.device),
+    )
+    _floors(table, train, held_out, arguments.count)
+    model = trained(arguments, "headline", train, {"dimension": HEADLINE_DIMENSION, "seed": 0} | training)
+    for conditional in (False, True):
+        for seed in (0, 1, 2):
+            for evaluations in EVALUATIONS:
+                key = {"conditional": conditional, "seed": seed, "evaluations": evaluations}
+                sampler = Sampling(arguments.count, seed, evaluations, conditional=conditional)
+                table.cell(key, partial(measure, model, train, held_out, sampler))
+
+
+def digits(arguments: argparse.Namespace) -> None:
+    """The 8 x 8 digits of scikit-learn: one class-conditional network, sampled with and without the class."""
+    train, held_out = data("digits")
+    table = Table("images-digits", arguments.results)
+    training = {"steps": arguments.steps} if arguments.steps else {}
+    table.describe(
+        command="pfgm benchmark images digits",
+        count=len(held_out),
+        judge_accuracy=judge("digits").accuracy,
+        machine=machine(arguments.device),
+    )
+    _floors(table, train, held_out, len(held_out))
+    for D in (128.0, math.inf):
+        for seed in arguments.seeds:
+            model = trained(arguments, f"digits-d{D:g}-seed{seed}", train, {"dimension": D, "seed": seed} | training)
+            for conditional in (False, True):
+                key = {"D": D, "seed": seed, "conditional": conditional}
+                sampler = Sampling(len(held_out), seed, 35, conditional=conditional)
+                table.cell(key, partial(measure, model, train, held_out, sampler))
+
+
+def classifier(arguments: argparse.Namespace) -> None:
+    """Train the frozen classifiers on the training images of each set and keep them in benchmarks/judges/."""
+    for name in ("digits", "mnist5k"):
+        train, held_out = data(name)
+        trained_judge = train_classifier(
+            train.objects, train.condition["label"], (held_out.objects, held_out.condition["label"]), seed=0
+        )
+        trained_judge.save(JUDGES / f"{name}-classifier.safetensors")
+        print(f"{name}: accuracy {trained_judge.accuracy:.4f} on {len(held_out)} held-out images")
+
+
+@cache
+def data(name: str) -> tuple[Dataset, Dataset]:
+    """Training and held-out part of a named set; the split is the same for every run."""
+    return Images().dataset(name).split(HELD_OUT, SPLIT_SEED)
+
+
+@cache
+def judge(name: str) -> Classifier:
+    """The frozen classifier of a named set."""
+    return Classifier.load(JUDGES / f"{name}-classifier.safetensors")
+
+
+def trained(arguments: argparse.Namespace, name: str, train: Dataset, settings: Mapping[str, Any]) -> Model:
+    """The model of this run: loaded when finished, resumed when cut, trained otherwise."""
+    with progress(f"training {name}") as update:
+        return fit(
+            Images(),
+            train,
+            folder=arguments.runs / name,
+            device=arguments.device,
+            validation=0.0,
+            on_step=lambda p: update(p.step, p.steps),
+            **settings,
+        )
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How the samples of a cell are drawn. conditional: every class equally often, and the class is judged."""
+
+    count: int
+    seed: int
+    evaluations: int
+    dimension: float | None = None
+    conditional: bool = False
+
+
+def measure(model: Model, train: Dataset, held_out: Dataset, sampling: Sampling) -> dict[str, Any]:
+    """Figures of samples against the training images; the floor beside them is the held-out images'."""
+    labels = np.arange(sampling.count) % 10
+    condition = {"label": labels} if sampling.conditional else None
+    started = time.monotonic()
+    with progress(f"sampling at {sampling.evaluations} evaluations") as update:
+        images = model.sample(
+            sampling.count,
+            seed=1000 + sampling.seed,
+            condition=condition,
+            dimension=sampling.dimension,
+            evaluations=sampling.evaluations,
+            on_state=update,
+        )
+    seconds = time.monotonic() - started
+    figures = distances(images, train) | {"seconds": round(seconds, 2)}
+    if sampling.conditional:
+        probabilities = judge(train.name).judge(images)[1]
+        figures["class_accuracy"] = float((probabilities.argmax(1) == labels).mean())
+    return figures | _memorised(images, train, held_out)
+
+
+def distances(images: np.ndarray, train: Dataset) -> dict[str, Any]:
+    """Distances of images to the training images, in the features of both judges."""
+    features = judge(train.name).judge(images)[0]
+    real = _real_features(train.name)
+    quality = precision_recall(real, features, k=5)
+    kernel = kernel_distance(real, features, seed=0)
+    figures = {
+        "frechet_classifier": frechet_distance(real, features),
+        "frechet_efficientnet": frechet_distance(_real_efficientnet(train.name), efficientnet_features(images)),
+        "kernel_classifier": kernel.value,
+        "kernel_low": kernel.low,
+        "kernel_high": kernel.high,
+        "precision": quality.precision,
+        "recall": quality.recall,
+        "density": quality.density,
+        "coverage": quality.coverage,
+    }
+    return figures
+
+
+def _floors(table: Table, train: Dataset, held_out: Dataset, count: int) -> None:
+    """The real-real floor: held-out images in the place of generated ones, at the same count."""
+    if len(held_out) < count:
+        raise PfgmError(
+            f"the floor needs {count} held-out images; there are {len(held_out)}: use --count {len(held_out)}"
+        )
+    real = held_out.objects[:count]
+    table.cell({"floor": True}, lambda: distances(real, train) | _memorised(real, train, held_out))
+
+
+def _run_of(way: str, D: float) -> tuple[str, dict[str, Any]]:
+    """Name and settings of the network that a row of the sweep needs."""
+    if way == "one-network":
+        return "any", {"dimension": 128.0, "dimension_range": DIMENSION_RANGE}
+    trained_at = math.inf if way == "at-dimension" else D
+    return f"d{trained_at:g}", {"dimension": trained_at}
+
+
+def _memorised(images: np.ndarray, train: Dataset, held_out: Dataset) -> dict[str, float]:
+    result = memorisation(*(_pixels(each) for each in (images, train.objects, held_out.objects)))
+    return {"distance_ratio": result.distance_ratio, "copies": result.copies, "near_copies": result.near_copies}
+
+
+def _pixels(images: np.ndarray) -> np.ndarray:
+    return images.reshape(len(images), -1).astype(np.float64) / 127.5 - 1
+
+
+@cache
+def _real_features(name: str) -> np.ndarray:
+    return judge(name).judge(data(name)[0].objects)[0]
+
+
+@cache
+def _real_efficientnet(name: str) -> np.ndarray:
+    return efficientnet_features(data(name)[0].objects)
+
+
+BENCHMARK = Benchmark("images", "digits and mnist5k: D, evaluations, seeds; judged by two networks", main)

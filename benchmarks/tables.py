@@ -1,0 +1,197 @@
+"""Markdown tables made from the result files, and put between their marks in README and docs.
+
+`python -m benchmarks.tables` rewrites them; a test fails when page and results disagree. A mark is a line
+`<!-- table: NAME -->`, the table runs up to the line `<!-- end of table -->`.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.runner import RESULTS, Table, dimension_text, published, written
+from pfgm_science.files import write_bytes
+
+ROOT = Path(__file__).parent.parent
+PAGES = ("README.md", "docs/benchmarks.md", "docs/physics.md")
+MARK = re.compile(r"(<!-- table: ([\w-]+) -->\n)(.*?)(<!-- end of table -->)", re.DOTALL)
+EVALUATIONS = (35, 19, 9, 5)
+WAYS = {"trained": "trained at D", "one-network": "one network for every D", "at-dimension": "the D = inf network at D"}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Rewrite the pages; returns 1 when something changed, so that a hook can tell."""
+    changed = []
+    for name in PAGES:
+        page = ROOT / name
+        if page.exists():
+            before = page.read_text(encoding="utf-8")
+            after = filled(before)
+            if after != before:
+                write_bytes(page, after.encode())
+                changed.append(name)
+    print("rewritten: " + ", ".join(changed) if changed else "every table is up to date")
+    return 1 if changed else 0
+
+
+def filled(text: str, results: Path = RESULTS) -> str:
+    """The text with every marked table made anew."""
+    return MARK.sub(lambda m: f"{m[1]}{render(m[2], results)}\n{m[4]}", text)
+
+
+def render(name: str, results: Path = RESULTS) -> str:
+    """One table as Markdown; KeyError for a name that no table has."""
+    return TABLES[name](results)
+
+
+def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table, the first column left and the others right aligned."""
+    lines = [list(header), ["---"] + ["---:"] * (len(header) - 1), *map(list, rows)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def sweep(metric: str, digits: int = 3) -> Callable[[Path], str]:
+    """mnist5k: one metric, a row a D and way, a column a number of evaluations."""
+
+    def made(results: Path) -> str:
+        table = Table("images-sweep", results)
+        rows = []
+        for way, words in WAYS.items():
+            for D in _dimensions(table.select(way=way)):
+                cells = [_over_seeds(table, metric, digits, way=way, D=D, evaluations=n) for n in EVALUATIONS]
+                rows.append([words, dimension_text(D), *cells])
+        floor = _over_seeds(table, metric, digits, floor=True)
+        rows.append(["held-out images (floor)", "", floor, *[""] * (len(EVALUATIONS) - 1)])
+        return markdown(["network", "D", *[f"{n} evaluations" for n in EVALUATIONS]], rows)
+
+    return made
+
+
+def headline(results: Path) -> str:
+    """mnist5k, the long run: every metric, unconditional and by class."""
+    table = Table("images-headline", results)
+    columns = {
+        "FD classifier": "frechet_classifier",
+        "FD EfficientNet-lite0": "frechet_efficientnet",
+        "precision": "precision",
+        "recall": "recall",
+        "class accuracy": "class_accuracy",
+    }
+    rows = []
+    for conditional in (False, True):
+        for n in EVALUATIONS:
+            key = {"conditional": conditional, "evaluations": n}
+            if table.select(**key):
+                words = "by class" if conditional else "unconditional"
+                rows.append([words, str(n), *[_over_seeds(table, c, 3, **key) for c in columns.values()]])
+    floor = [_over_seeds(table, c, 3, floor=True) for c in columns.values()]
+    rows.append(["held-out images (floor)", "", *floor])
+    return markdown(["samples", "evaluations", *columns], rows)
+
+
+def digits(results: Path) -> str:
+    """The 8 x 8 digits."""
+    table = Table("images-digits", results)
+    columns = {
+        "FD classifier": "frechet_classifier",
+        "precision": "precision",
+        "recall": "recall",
+        "class accuracy": "class_accuracy",
+        "near copies": "near_copies",
+    }
+    rows = []
+    for D in _dimensions(table.select(conditional=True)):
+        for conditional in (False, True):
+            words = "by class" if conditional else "unconditional"
+            values = [_over_seeds(table, c, 3, D=D, conditional=conditional) for c in columns.values()]
+            rows.append([words, dimension_text(D), *values])
+    rows.append(["held-out images (floor)", "", *[_over_seeds(table, c, 3, floor=True) for c in columns.values()]])
+    return markdown(["samples", "D", *columns], rows)
+
+
+def vectors(results: Path) -> str:
+    """Toys, exact density and tables: a row a set, a column a D and the floor."""
+    table = Table("vectors", results)
+    names = dict.fromkeys(c["key"]["set"] for c in table.cells if "sliced_wasserstein" in c["figures"])
+    columns = _dimensions(table.cells)
+    rows = []
+    for name in names:
+        for metric, words in (
+            ("sliced_wasserstein", "sliced W1"),
+            ("two_sample_accuracy", "two-sample accuracy"),
+            ("log_likelihood", "log-likelihood"),
+        ):
+            if any(metric in c["figures"] for c in table.select(set=name)):
+                values = [_over_seeds(table, metric, 3, set=name, D=D) for D in columns]
+                rows.append([name, words, *values, _over_seeds(table, metric, 3, set=name, floor=True)])
+    return markdown(["set", "figure", *[f"D = {dimension_text(D)}" for D in columns], "floor"], rows)
+
+
+def tails(results: Path) -> str:
+    """Heavy tails: log ratio of quantiles of samples to those of fresh data; 0 is perfect."""
+    table = Table("vectors", results)
+    names = dict.fromkeys(c["key"]["set"] for c in table.cells if "tail_0.99" in c["figures"])
+    columns = _dimensions(table.cells)
+    rows = []
+    for name in names:
+        for level in ("0.99", "0.999", "0.9999"):
+            values = [_over_seeds(table, f"tail_{level}", 2, set=name, D=D) for D in columns]
+            rows.append([name, level, *values, _over_seeds(table, f"tail_{level}", 2, set=name, floor=True)])
+    return markdown(["set", "quantile", *[f"D = {dimension_text(D)}" for D in columns], "floor"], rows)
+
+
+def robustness(results: Path) -> str:
+    """Errors injected into sampling with the exact field: a row an alpha, a column a D."""
+    table = Table("robustness", results)
+    columns = _dimensions(table.cells)
+    alphas = sorted({c["key"]["alpha"] for c in table.cells if "alpha" in c["key"]})
+    rows = [[f"{a:g}", *[_over_seeds(table, "frechet", 3, alpha=a, D=D) for D in columns]] for a in alphas]
+    rows.append(["fresh data (floor)", _over_seeds(table, "frechet", 3, floor=True), *[""] * (len(columns) - 1)])
+    return markdown(["alpha", *[f"D = {dimension_text(D)}" for D in columns]], rows)
+
+
+def speed(results: Path) -> str:
+    """Ratios to peers."""
+    rows = []
+    for cell in Table("speed", results).cells:
+        f = cell["figures"]
+        rows.append([f["what"], f"{f['value']:.3f}", f"{f['low']:.3f} to {f['high']:.3f}", f"<= {f['goal']:g}"])
+    return markdown(["measure", "median", "range", "goal"], rows)
+
+
+def pfgmpp(results: Path) -> str:
+    """What PFGM++ and EDM published."""
+    document = published("pfgmpp")
+    rows = [[r["data"], r["method"], str(r["evaluations"]), f"{r['fid']:.2f}"] for r in document["rows"]]
+    return markdown(["data", "method", "evaluations", "FID"], rows) + f"\n\nSource: {document['source']}."
+
+
+TABLES: dict[str, Callable[[Path], str]] = {
+    "sweep-frechet": sweep("frechet_classifier"),
+    "sweep-efficientnet": sweep("frechet_efficientnet"),
+    "sweep-precision": sweep("precision"),
+    "sweep-recall": sweep("recall"),
+    "headline": headline,
+    "digits": digits,
+    "vectors": vectors,
+    "tails": tails,
+    "robustness": robustness,
+    "speed": speed,
+    "pfgmpp": pfgmpp,
+}
+
+
+def _over_seeds(table: Table, metric: str, digits: int, **key: Any) -> str:
+    values = [c["figures"][metric] for c in table.select(**key) if metric in c["figures"]]
+    return written(values, digits) if values else "-"
+
+
+def _dimensions(cells: Sequence[dict[str, Any]]) -> list[Any]:
+    return sorted({c["key"]["D"] for c in cells if "D" in c["key"]}, key=float)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

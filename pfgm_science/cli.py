@@ -1,0 +1,445 @@
+"""The command `pfgm`: what may be typed and how mistakes are answered. The work is done in `commands`.
+
+Nothing but the standard library is imported here, so that help is there at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import NoReturn
+
+from pfgm_science.errors import PfgmError
+
+USER_ERROR, LEFT_OUT = 2, 3  # exit codes; see EXIT_CODES
+EXIT_CODES = """exit codes: 0 done; 1 an unexpected error; 2 a mistake that you can mend; 3 done, but records were left
+out (named on stderr); 130 and 143 stopped by Ctrl-C or SIGTERM. PFGM_DEBUG=1 shows the traceback of an error."""
+
+_DIMENSION = "extra dimensions D of PFGM++: a number > 0 (1 is PFGM) or inf (diffusion)"
+_PACKAGES = {"PIL": "pillow", "sklearn": "scikit-learn", "skimage": "scikit-image", "Bio": "biopython"}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run `pfgm` with these words (those of the process if None) and return the exit code; never raises for an error.
+
+    SystemExit(0) is raised after --help and --version, as by argparse.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        with _terminable():
+            code = _run(words)
+            sys.stdout.flush()
+            return code
+    except BrokenPipeError:  # the reader of our output has gone, as in `pfgm data | head`
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except (Exception, KeyboardInterrupt, _Terminated) as error:
+        if os.environ.get("PFGM_DEBUG"):
+            import traceback
+
+            traceback.print_exc()
+        code, message = _answer(error)
+        if rank() == 0:
+            print(f"pfgm: {message}", file=sys.stderr)
+        elif code < 128:
+            print(f"pfgm (process {rank()}): {message}", file=sys.stderr)
+        return code
+
+
+def rank() -> int:
+    """Which of the processes of a run this is, as torchrun or Lightning Fabric number them; 0 for one alone."""
+    return int(os.environ.get("RANK") or os.environ.get("LOCAL_RANK") or 0)
+
+
+class Parser(argparse.ArgumentParser):
+    """Refuses a word that is not known with the nearest right one, and leaves exiting to `main`."""
+
+    def error(self, message: str) -> NoReturn:
+        raise PfgmError(f"{message}\nSee `{self.prog} --help`.")
+
+    def _check_value(self, action: argparse.Action, value: object) -> None:
+        if action.choices is not None and value not in action.choices:
+            known = [str(choice) for choice in action.choices]
+            raise argparse.ArgumentError(action, f"{value!r} is not one of {', '.join(known)}.{nearest(value, known)}")
+
+
+def nearest(word: object, known: Sequence[str]) -> str:
+    """' Did you mean ...?', or nothing when no known word is near."""
+    import difflib
+
+    near = difflib.get_close_matches(str(word), known, 1)
+    return f" Did you mean {near[0]}?" if near else ""
+
+
+def _run(words: list[str]) -> int:
+    parser, commands = _parsers()
+    _check_options(words, parser, commands)
+    args = parser.parse_args(words)
+    if args.command is None:
+        parser.print_help()
+        return 0
+    from pfgm_science import commands as work
+
+    command: Callable[[argparse.Namespace], int] = getattr(work, args.command)
+    work.prepare(args.threads)
+    return command(args)
+
+
+def _check_options(words: Sequence[str], parser: Parser, commands: dict[str, Parser]) -> None:
+    """Name an unknown option first: argparse would complain of what is missing because of it."""
+    chosen = next((word for word in words if word in commands), None)
+    if chosen is None:
+        return
+    known = sorted({*parser._option_string_actions, *commands[chosen]._option_string_actions})
+    for word in words:
+        if word == "--" or (word == chosen == "benchmark"):
+            return
+        name = word.partition("=")[0]
+        if re.match(r"-+[A-Za-z]", word) and name not in known:
+            hint = nearest(name, known)
+            raise PfgmError(f"{name} is not an option of `pfgm {chosen}`.{hint}\nSee `pfgm {chosen} --help`.")
+
+
+class _Terminated(BaseException):
+    """SIGTERM arrived where nobody waits for it: unwind, so that temporary files are removed."""
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise _Terminated
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _answer(error: BaseException) -> tuple[int, str]:
+    """Exit code and message for whatever went wrong."""
+    if isinstance(error, PfgmError):
+        number = getattr(error, "signal_number", 0)  # of training.Interrupted, which cannot be imported without torch
+        return (128 + number if number else USER_ERROR), str(error)
+    if isinstance(error, KeyboardInterrupt):
+        return 130, "stopped by Ctrl-C"
+    if isinstance(error, _Terminated):
+        return 143, "stopped by SIGTERM"
+    if isinstance(error, ModuleNotFoundError) and error.name and not error.name.startswith("pfgm_science"):
+        module = error.name.partition(".")[0]
+        package = _PACKAGES.get(module, module)
+        return USER_ERROR, f"the Python package {module!r} is missing. Install it with `pip install {package}`."
+    if isinstance(error, MemoryError) or _out_of_memory(error):
+        return USER_ERROR, f"out of memory ({error}). Use a smaller --batch-size, network or data set.".replace(
+            " ()", ""
+        )
+    if isinstance(error, OSError) and error.strerror:
+        place = f"{error.filename}: " if error.filename is not None else ""
+        return USER_ERROR, f"{place}{error.strerror}. Check the path, its permissions and the space on the disk."
+    reason = str(error).strip().partition("\n")[0]
+    return 1, (
+        f"unexpected error, {type(error).__name__}: {reason}\n"
+        "This looks like a fault of pfgm and not of yours. PFGM_DEBUG=1 before the command shows where it happened."
+    )
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    """Torch has a type of its own for this on CUDA alone."""
+    signs = ("out of memory", "can't allocate memory", "not enough memory")
+    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in signs)
+
+
+def _parsers() -> tuple[Parser, dict[str, Parser]]:
+    """The parser of `pfgm` and those of its commands."""
+    parser = Parser(
+        prog="pfgm",
+        description="Scientific generation with PFGM++: train on your own data, sample, and measure how good it is.",
+        epilog=_examples(
+            "pfgm demo                                             # images from real digits, in minutes on a laptop",
+            "pfgm train images digits --out runs/digits            # a data set by name",
+            "pfgm train images photos/ --size 64 --out runs/photos # files of your own",
+            "pfgm sample runs/digits --count 100 --out new.png",
+            "pfgm evaluate runs/digits --out page",
+        )
+        + f"\n\n{EXIT_CODES}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and leave")
+    threads = "CPU threads to use, at least 1 (default: as torch finds best)"
+    parser.add_argument("--threads", type=_whole(1), metavar="N", help=threads)
+    room = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    commands: dict[str, Parser] = {}
+
+    def add(name: str, summary: str, *examples: str, more: str = "") -> Parser:
+        made = room.add_parser(
+            name,
+            help=summary,
+            description=f"{summary[0].upper()}{summary[1:]}. {more}".strip(),
+            epilog=_examples(*examples),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        made.add_argument("--threads", type=_whole(1), metavar="N", default=argparse.SUPPRESS, help=threads)
+        commands[name] = made
+        return made
+
+    _demo(
+        add(
+            "demo",
+            "train on real digits, sample, and write a page to look at",
+            "pfgm demo",
+            "pfgm demo --out demo --seed 1",
+        )
+    )
+    _train(
+        add(
+            "train",
+            "train a model on data by name or on your own files",
+            "pfgm train images digits --dimension 128 --out runs/digits",
+            "pfgm train vectors table.csv --label species --dimension inf --steps 2000 --out runs/table",
+            "pfgm train images photos/ --size 64 --dimension-range 8,2048 --out runs/photos",
+            "pfgm train vectors wine --config my.toml --set training.batch_size=64 --set network.width=128",
+            "pfgm train images photos.zip --devices 2 --device cuda",
+            more="Run the same command again to go on with a run that was stopped.",
+        )
+    )
+    _sample(
+        add(
+            "sample",
+            "draw new objects from a trained model",
+            "pfgm sample runs/digits --count 100 --out new.png",
+            "pfgm sample runs/digits --label 3 --seed 1 --out threes.npz",
+            "pfgm sample runs/digits --dimension 64 --evaluations 9 --solver dpm2m --out folder",
+            "pfgm sample runs/weather --condition season=winter --condition wind=0.5,1.2",
+            more="Sample i depends on the seed and on i alone.",
+        )
+    )
+    _evaluate(
+        add(
+            "evaluate",
+            "compare samples of a model with real data, and write a page",
+            "pfgm evaluate runs/digits --out page",
+            "pfgm evaluate runs/table --data table.csv --read label=species --count 2000",
+        )
+    )
+    _benchmark(
+        add(
+            "benchmark",
+            "run a benchmark, or list them",
+            "pfgm benchmark",
+            "pfgm benchmark speed",
+            "pfgm benchmark images --help",
+        )
+    )
+    _info(
+        add(
+            "info",
+            "show what a run holds or, without one, what this installation has",
+            "pfgm info",
+            "pfgm info runs/digits",
+            "pfgm info runs/digits --json",
+        )
+    )
+    _data(
+        add(
+            "data",
+            "list the data sets known by name, write one out, or check your own files",
+            "pfgm data",
+            "pfgm data images",
+            "pfgm data images digits --out digits.npz",
+            "pfgm data check photos/ --adapter images",
+        )
+    )
+    return parser, commands
+
+
+def _demo(parser: Parser) -> None:
+    parser.add_argument("--out", default="demo", metavar="FOLDER", help="where the page goes (default: demo)")
+    parser.add_argument("--seed", type=_whole(0), default=0, metavar="N", help="seed, a whole number >= 0 (default: 0)")
+
+
+def _train(parser: Parser) -> None:
+    parser.add_argument("modality", metavar="MODALITY", help="kind of data: images, vectors, ... (see `pfgm info`)")
+    parser.add_argument("data", metavar="DATA", help="a name that `pfgm data MODALITY` lists, or a file or folder")
+    parser.add_argument("--out", metavar="FOLDER", help="folder of the run (default: runs/ and the name of the data)")
+    parser.add_argument("--dimension", type=_dimension, metavar="D", help=f"{_DIMENSION} (default: as suits the data)")
+    parser.add_argument(
+        "--dimension-range", type=_range, metavar="LOW,HIGH", help="one network for every D between and for inf: 8,2048"
+    )
+    parser.add_argument("--steps", type=_whole(1), metavar="N", help="optimiser steps (default: as suits the data)")
+    parser.add_argument("--batch-size", type=_whole(1), metavar="N", help="samples a step, over all devices")
+    parser.add_argument("--seed", type=_whole(0), metavar="N", help="seed, a whole number >= 0 (default: 0)")
+    parser.add_argument("--config", metavar="FILE", help="settings as TOML; the options above and --set go before it")
+    parser.add_argument(
+        "--set",
+        type=_pair,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="any setting, such as training.learning_rate=3e-4 or network.width=128; may be repeated",
+    )
+    _reading(parser)
+    _device(parser)
+    parser.add_argument(
+        "--devices", type=_whole(1), default=1, metavar="N", help='processes, one a device (needs the extra "scale")'
+    )
+
+
+def _sample(parser: Parser) -> None:
+    _run_argument(parser)
+    parser.add_argument("--count", type=_whole(1), default=100, metavar="N", help="how many (default: 100)")
+    parser.add_argument("--label", metavar="CLASS", help="class to draw: short for --condition label=CLASS")
+    parser.add_argument(
+        "--condition",
+        type=_pair,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a class, or the numbers of a vector with commas between; may be repeated",
+    )
+    _sampling(parser)
+    parser.add_argument("--batch-size", type=_whole(1), default=250, metavar="N", help="samples at once (default: 250)")
+    parser.add_argument(
+        "--out", metavar="PATH", help="file or folder; its ending says the format (default: beside the model)"
+    )
+    parser.add_argument("--force", action="store_true", help="replace the file if it exists")
+
+
+def _evaluate(parser: Parser) -> None:
+    _run_argument(parser)
+    parser.add_argument("--data", metavar="DATA", help="real data, by name or path (default: those of the training)")
+    _read_option(parser)
+    parser.add_argument("--count", type=_whole(2), default=1000, metavar="N", help="samples to compare (default: 1000)")
+    _sampling(parser)
+    parser.add_argument("--out", metavar="FOLDER", help="where the page goes (default: evaluation, beside the model)")
+
+
+def _benchmark(parser: Parser) -> None:
+    parser.add_argument("name", nargs="?", metavar="NAME", help="which one; without it, all are listed")
+    parser.add_argument("rest", nargs=argparse.REMAINDER, metavar="...", help="passed on: `pfgm benchmark NAME --help`")
+
+
+def _info(parser: Parser) -> None:
+    parser.add_argument("run", nargs="?", metavar="RUN", help="folder of a run, or its .safetensors file")
+    parser.add_argument("--json", action="store_true", help="everything, as JSON")
+
+
+def _data(parser: Parser) -> None:
+    parser.add_argument("what", nargs="?", metavar="MODALITY", help="images, vectors, ..., or the word check")
+    parser.add_argument("name", nargs="?", metavar="NAME", help="a data set to write out, or the path to check")
+    parser.add_argument("--out", metavar="PATH", help="where to write it; the ending says the format")
+    parser.add_argument("--force", action="store_true", help="replace the file if it exists")
+    parser.add_argument("--adapter", metavar="MODALITY", help="with check: how to read the path")
+    _reading(parser)
+    parser.add_argument("--json", action="store_true", help="the list as JSON")
+
+
+def _run_argument(parser: Parser) -> None:
+    parser.add_argument("run", metavar="RUN", help="folder of a run, or its .safetensors file")
+
+
+def _sampling(parser: Parser) -> None:
+    parser.add_argument("--dimension", type=_dimension, metavar="D", help=f"{_DIMENSION} (default: as trained)")
+    parser.add_argument(
+        "--evaluations", type=_whole(1), default=35, metavar="N", help="network calls a sample (default: 35)"
+    )
+    parser.add_argument("--solver", default="heun", metavar="NAME", help="heun (default), euler or dpm2m")
+    parser.add_argument("--seed", type=_whole(0), default=0, metavar="N", help="seed, a whole number >= 0 (default: 0)")
+    _device(parser)
+
+
+def _reading(parser: Parser) -> None:
+    parser.add_argument("--size", type=_whole(1), metavar="N", help="images: pixels of each side, resized and cropped")
+    parser.add_argument("--label", metavar="COLUMN", help="vectors: the column that is the class")
+    _read_option(parser)
+
+
+def _read_option(parser: Parser) -> None:
+    parser.add_argument(
+        "--read",
+        type=_pair,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="any option of the reader of files, such as channels=1; may be repeated",
+    )
+
+
+def _device(parser: Parser) -> None:
+    parser.add_argument(
+        "--device",
+        type=_device_name,
+        default="auto",
+        metavar="DEVICE",
+        help="auto (default: a GPU if there is one), cpu, cuda or cuda:N",
+    )
+
+
+class _Version(argparse.Action):
+    """Looks the version up when asked, which takes longer than all the rest of this file."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from pfgm_science import __version__
+
+        print(f"pfgm-science {__version__}")
+        parser.exit()
+
+
+def _examples(*lines: str) -> str:
+    return "examples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def _whole(least: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
+        if number < least:
+            raise argparse.ArgumentTypeError(f"{number} is too small; at least {least}")
+        return number
+
+    return parse
+
+
+def _dimension(text: str) -> float:
+    try:
+        D = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number; D is a number > 0, or inf") from None
+    if not D > 0:
+        raise argparse.ArgumentTypeError(f"D is {text}; it must be > 0 (1 is PFGM, inf is diffusion)")
+    return D
+
+
+def _range(text: str) -> tuple[float, float]:
+    low, comma, high = text.partition(",")
+    if not comma:
+        raise argparse.ArgumentTypeError(f"{text!r} is not LOW,HIGH, such as 8,2048")
+    return _dimension(low), _dimension(high)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    return name.strip(), value.strip()
+
+
+def _device_name(text: str) -> str:
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not auto, cpu, cuda or cuda:N")
+    return text

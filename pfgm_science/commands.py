@@ -1,0 +1,500 @@
+"""What the commands of `pfgm` do: each takes the parsed words and returns the exit code. Results go to stdout."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import math
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+
+from pfgm_science import adapters, checkpoint
+from pfgm_science.adapters import Adapter
+from pfgm_science.cli import LEFT_OUT, nearest, rank
+from pfgm_science.condition import ConditionSpec
+from pfgm_science.config import parse_value, read_toml
+from pfgm_science.data import Dataset
+from pfgm_science.errors import ConfigError, DataError
+from pfgm_science.model import MODEL_FILE, Model, configure, fit, load
+from pfgm_science.progress import progress, silent
+from pfgm_science.solvers import solver_named
+from pfgm_science.training import LOG_FILE, STATE_FILE, Launcher, read_log
+
+BENCHMARKS = "pfgm_science.benchmarks"  # entry points: objects with name, description and main(argv) -> exit code
+SHOWN = 20  # records that are named when some are left out
+
+
+def prepare(threads: int | None) -> None:
+    """What holds for every command."""
+    if threads is not None:
+        torch.set_num_threads(threads)
+
+
+def demo(args: argparse.Namespace) -> int:
+    from pfgm_science.demo import demo as run
+
+    page = run(out=Path(args.out), seed=args.seed, on_message=say)
+    print(f"Open {page} in a browser.")
+    return 0
+
+
+def train(args: argparse.Namespace) -> int:
+    device = device_named(args.device)
+    settings = settings_of(args)
+    adapter = adapters.find(args.modality)()
+    data = open_data(adapter, args.data, read_options(args))
+    name = data.name if data.name != "unnamed" else Path(args.data).stem
+    out = Path(args.out or Path("runs") / name)
+    _check_run_folder(out)
+    config = configure(adapter.fit(data), len(data), settings)
+    left_out = report_rejected(data)
+    with _launched(args.devices, device) as launcher:
+        chief = launcher is None or launcher.global_rank == 0
+        if chief:
+            say(_plan(data, config.dimension, config.training.steps, out, launcher.device if launcher else device))
+        with (progress if chief else silent)("training") as update:
+            model = fit(
+                adapter,
+                data,
+                config=config,
+                folder=out,
+                device=launcher.device if launcher else device,
+                launcher=launcher,
+                on_step=lambda at: update(at.step, at.steps),
+            )
+        if chief:
+            print(f"{out / MODEL_FILE}: {model.history['parameters']:,} parameters, {config.training.steps:,} steps")
+            print(f"Next: pfgm sample {out} --count 100")
+    return LEFT_OUT if left_out else 0
+
+
+def sample(args: argparse.Namespace) -> int:
+    solver_named(args.solver)
+    model = load(args.run).to(device_named(args.device))
+    pairs = list(args.condition) + ([("label", args.label)] if args.label is not None else [])
+    condition = conditions_of(model.specs, pairs)
+    ending = getattr(model.adapter, "suffix", ".npz")
+    out = Path(args.out or _folder_of(args.run) / f"samples-seed{args.seed}{ending}")
+    check_output(out, args.force)
+    _check_ending(model.adapter, out)
+    with progress("sampling") as update:
+        objects = model.sample(
+            args.count,
+            seed=args.seed,
+            condition=condition,
+            dimension=args.dimension,
+            evaluations=args.evaluations,
+            solver=args.solver,
+            batch_size=args.batch_size,
+            on_state=update,
+        )
+    model.adapter.write(str(out), objects)
+    print(f"{out}: {args.count:,} samples")
+    return 0
+
+
+def evaluate(args: argparse.Namespace) -> int:
+    from pfgm_science.evaluation import evaluate as compare
+
+    solver_named(args.solver)
+    model = load(args.run).to(device_named(args.device))
+    data = open_data(model.adapter, args.data or _training_data(model), read_options(args))
+    left_out = report_rejected(data)
+    out = Path(args.out or _folder_of(args.run) / "evaluation")
+    with progress("evaluating") as update:
+        report = compare(
+            model,
+            data,
+            count=args.count,
+            seed=args.seed,
+            evaluations=args.evaluations,
+            solver=args.solver,
+            dimension=args.dimension,
+            out=out,
+            run=_folder_of(args.run),
+            on_state=update,
+        )
+    show_table(("metric", "value", "floor", "what it is"), [(r.name, r.value, r.floor, r.meaning) for r in report.rows])
+    print(f"Open {report.page} in a browser.")
+    return LEFT_OUT if left_out else 0
+
+
+def benchmark(args: argparse.Namespace) -> int:
+    points = {point.name: point for point in sorted(entry_points(group=BENCHMARKS), key=lambda point: point.name)}
+    if args.name is None:
+        show_table(("benchmark", "what it measures"), [(name, _describe(point)) for name, point in points.items()])
+        return 0
+    if args.name not in points:
+        known = list(points)
+        raise ConfigError(
+            f"there is no benchmark {args.name!r}; there are {', '.join(known) or 'none'}.{nearest(args.name, known)}"
+        )
+    return int(_loaded(points[args.name]).main(list(args.rest)))
+
+
+def info(args: argparse.Namespace) -> int:
+    if args.run is None:
+        facts = installation()
+    else:
+        path = Path(args.run)
+        header = checkpoint.read_header(path / MODEL_FILE if path.is_dir() else path)
+        facts = header | {"log": last_losses(_folder_of(args.run) / LOG_FILE)}
+    if args.json:
+        print(json.dumps(facts, indent=2))
+    else:
+        summary = facts if args.run is None else summary_of(facts)
+        show_table(("", ""), list(_flat(summary)), header=False)
+    return 0
+
+
+def data(args: argparse.Namespace) -> int:
+    if args.what == "check":
+        return _check_data(args)
+    if args.name is not None:
+        return _export_data(args)
+    if args.out is not None:
+        raise ConfigError("--out needs the name of a data set: pfgm data images digits --out digits.npz")
+    chosen = [args.what] if args.what else adapters.names()
+    known = {name: adapters.find(name)().datasets() for name in chosen}
+    if args.json:
+        print(json.dumps({name: [asdict(each) for each in infos] for name, infos in known.items()}, indent=2))
+    else:
+        rows = [(name, i.name, i.description, i.size, i.licence, i.how) for name, infos in known.items() for i in infos]
+        show_table(("modality", "name", "what", "size", "licence", "how to get it"), rows)
+    return 0
+
+
+def say(*words: object) -> None:
+    """A line on stderr, where progress goes, so that stdout holds results alone."""
+    print(*words, file=sys.stderr, flush=True)
+
+
+def show_table(columns: Sequence[str], rows: Sequence[Sequence[object]], header: bool = True) -> None:
+    """A table on stdout, as wide as the terminal, or 160 characters in a file."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD if header else None, show_header=header, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(cell if isinstance(cell, str) else _short(cell) for cell in row))
+    console = Console(width=None if sys.stdout.isatty() else 160, markup=False, highlight=False, emoji=False)
+    with console.capture() as captured:  # printed by rich itself, a closed pipe would end the process with code 1
+        console.print(table)
+    print("\n".join(line.rstrip() for line in captured.get().strip("\n").splitlines()))
+
+
+def report_rejected(data: Dataset) -> int:
+    """Name on stderr what a reader left out; returns how many."""
+    rejected = data.rejected if rank() == 0 else ()
+    for record in rejected[:SHOWN]:
+        say(f"left out: {record}")
+    if len(rejected) > SHOWN:
+        say(f"... and {len(rejected) - SHOWN:,} more (`pfgm data check` lists all)")
+    if rejected:
+        say(f"{len(rejected):,} records left out, {len(data):,} used")
+    return len(data.rejected)
+
+
+def device_named(name: str) -> torch.device:
+    """The device for --device; ConfigError when CUDA is asked for and is not there."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device(name)
+    if device.type == "cuda":
+        if not torch.cuda.is_available():
+            raise ConfigError(
+                f"--device {name}: torch {torch.__version__} finds no CUDA device here. Use --device cpu or auto, or "
+                "install a torch built for CUDA (see https://pytorch.org)."
+            )
+        if (device.index or 0) >= torch.cuda.device_count():
+            raise ConfigError(f"--device {name}: there are {torch.cuda.device_count()} CUDA devices, counted from 0")
+    return device
+
+
+def settings_of(args: argparse.Namespace) -> dict[str, Any]:
+    """Settings of a training run: the file of --config, then --set, then the options with names of their own."""
+    settings = read_toml(args.config) if args.config else {}
+    for name, text in args.set:
+        *tables, last = name.split(".")
+        table = settings
+        for key in tables:
+            table = table.setdefault(key, {})
+            if not isinstance(table, dict):
+                raise ConfigError(f"--set {name}: {key} is a value and no table of settings")
+        table[last] = parse_value(text)
+    for name in ("dimension", "dimension_range", "seed"):
+        if getattr(args, name) is not None:
+            settings[name] = getattr(args, name)
+    for name in ("steps", "batch_size"):
+        if getattr(args, name) is not None:
+            settings.pop(name, None)
+            settings["training"] = {**settings.get("training", {}), name: getattr(args, name)}
+    return settings
+
+
+def read_options(args: argparse.Namespace) -> dict[str, Any]:
+    """Options of the adapter's reader, from --read and from the options that are short for it."""
+    options = {name: parse_value(text) for name, text in args.read}
+    for name in ("size", "label"):
+        if (value := getattr(args, name, None)) is not None and args.command != "sample":
+            options[name] = value
+    return options
+
+
+def open_data(adapter: Adapter, data: str, options: Mapping[str, Any]) -> Dataset:
+    """Data by name, or read from a path; a name goes before a path (write ./digits for a folder of that name)."""
+    known = [each.name for each in adapter.datasets()]
+    if data in known:
+        if options:
+            raise ConfigError(f"{', '.join(options)}: options of reading files, but {data!r} is a data set by name")
+        return adapter.dataset(data)
+    if not Path(data).exists():
+        raise DataError(
+            f"{data!r} is neither a file or folder nor a data set of {adapter.name} ({', '.join(known)})."
+            f"{nearest(data, known)}"
+        )
+    read: Dataset = _with_options(adapter, "read", options, adapter.read, data)
+    return read
+
+
+def conditions_of(specs: Sequence[ConditionSpec], pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    """Conditions from NAME=VALUE: text for a class, numbers with commas between for a vector."""
+    vectors = {spec.name for spec in specs if spec.kind == "vector"}
+    condition: dict[str, Any] = {}
+    for name, text in pairs:
+        if name in condition:
+            raise ConfigError(f"condition {name!r} is given twice")
+        try:
+            condition[name] = [float(number) for number in text.split(",")] if name in vectors else text
+        except ValueError:
+            raise ConfigError(f"condition {name!r} is {text!r}: it must be numbers with commas between") from None
+    return condition
+
+
+def check_output(path: Path, force: bool) -> None:
+    """Refuse a place that cannot or should not be written, before any work is done for it."""
+    if not path.absolute().parent.is_dir():
+        raise ConfigError(f"cannot write {path}: there is no folder {path.parent}. Make it first (mkdir -p).")
+    if path.is_dir() and any(path.iterdir()):
+        raise ConfigError(f"cannot write {path}: it is a folder that is not empty. Give another name, or empty it.")
+    if path.is_file() and not force:
+        raise ConfigError(f"{path} exists. Give another --out, or --force to replace it.")
+
+
+def installation() -> dict[str, Any]:
+    """What this installation has: versions, devices, adapters, benchmarks."""
+    optional = ("lightning-fabric", "tensorboard", "pyarrow", "rdkit")
+    packages = ("numpy", "safetensors", "torch-geometric", *optional)
+    devices = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return {
+        "versions": checkpoint.versions() | {name: _version(name) for name in packages},
+        "device": str(device_named("auto")),
+        "cuda devices": devices,
+        "threads": torch.get_num_threads(),
+        "adapters": {point.name: point.value for point in sorted(entry_points(group=adapters.GROUP))},
+        "benchmarks": sorted(point.name for point in entry_points(group=BENCHMARKS)),
+    }
+
+
+def last_losses(path: Path) -> dict[str, Any]:
+    """The last entry of each kind in a training log; empty when there is none that can be read."""
+    try:
+        return {entry.pop("event"): entry for entry in read_log(path)}
+    except (OSError, ValueError, KeyError, AttributeError):
+        return {}
+
+
+def summary_of(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """What a person asks first of a checkpoint, from its header and the end of its log."""
+    config, history, log = facts["config"], facts["history"], facts["log"]
+    conditions = {spec["name"]: spec["classes"] or f"{spec['size']} numbers" for spec in facts["conditions"]}
+    return {
+        "adapter": facts["adapter"]["name"] + _in_words(facts["adapter"]["settings"]),
+        "D": config["dimension_range"] or config["dimension"],
+        "data": history["data"],
+        "conditions": conditions,
+        "network": {"parameters": history["parameters"]} | config["network"],
+        "training": {"steps": config["training"]["steps"], "seconds": history.get("seconds", "not finished")},
+        "loss": {
+            **{f"step {entry['step']:,}": entry["loss"] for event, entry in log.items() if event == "train"},
+            **{f"held out, sigma {level}": loss for level, loss in log.get("validation", {}).get("levels", {}).items()},
+        },
+        "written by": facts["versions"],
+    }
+
+
+def _in_words(settings: Mapping[str, Any]) -> str:
+    shown = ", ".join(f"{name} {_short(value)}" for name, value in settings.items())
+    return f" ({shown[:200]})" if shown else ""
+
+
+def _plan(data: Dataset, dimension: float, steps: int, out: Path, device: torch.device) -> str:
+    state = out / STATE_FILE
+    begun = checkpoint.read_header(state, "state")["step"] if state.exists() else 0
+    resumed = f", from step {begun:,}" if begun else ""
+    return f"{data.name}: {len(data):,} objects, D = {dimension:g}, {steps:,} steps on {device}{resumed}, into {out}"
+
+
+def _check_run_folder(out: Path) -> None:
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f"--out {out}: a file of that name exists, and a run needs a folder. Give another name.")
+    if (out / MODEL_FILE).exists() and not (out / STATE_FILE).exists():
+        raise ConfigError(f"--out {out} holds a model but no state to go on from. Give another name, to keep it.")
+
+
+def _check_ending(adapter: Adapter, out: Path) -> None:
+    """Learn that the format is not known before sampling rather than after."""
+    # Zeros need not be an object of the domain: it is enough that the ending was accepted.
+    with tempfile.TemporaryDirectory() as folder, suppress(DataError):
+        adapter.write(str(Path(folder) / f"probe{out.suffix}"), adapter.decode(adapter.template(1, 0)))
+
+
+def _training_data(model: Model) -> str:
+    recorded = model.history.get("data", {})
+    name, source = recorded.get("name", ""), recorded.get("source", "")
+    if name in [each.name for each in model.adapter.datasets()]:
+        return str(name)
+    raise ConfigError(
+        f"this model was trained on {source or name or 'data without a name'}, which is no data set by name. Give it "
+        "with --data PATH, and with --read the options it was read with."
+    )
+
+
+def _export_data(args: argparse.Namespace) -> int:
+    if args.out is None:
+        raise ConfigError(f"--out is missing: pfgm data {args.what} {args.name} --out {args.name}.npz")
+    adapter = adapters.find(args.what)()
+    out = Path(args.out)
+    check_output(out, args.force)
+    data = open_data(adapter, args.name, read_options(args))
+    left_out = report_rejected(data)
+    options = {"labels": data.condition["label"]} if "label" in data.condition else {}
+    _with_options(adapter, "write", options, adapter.write, str(out), data.objects)
+    print(f"{out}: {len(data):,} objects, licence {data.licence}")
+    return LEFT_OUT if left_out else 0
+
+
+def _check_data(args: argparse.Namespace) -> int:
+    if args.name is None or args.adapter is None:
+        raise ConfigError("what to check, and as what? For example: pfgm data check photos/ --adapter images")
+    adapter = adapters.find(args.adapter)()
+    data = open_data(adapter, args.name, read_options(args))
+    for record in data.rejected:
+        print(f"left out: {record}")
+    fitted = adapter.fit(data)
+    rows: list[tuple[str, object]] = [("used", len(data)), ("left out", len(data.rejected))]
+    rows += [("shape as tensors", list(fitted.encode(data.objects[:1]).values.shape[1:]))]
+    for name, values in data.condition.items():
+        values = np.asarray(values)
+        if values.ndim == 1 and values.dtype.kind != "f":
+            counts = zip(*np.unique(values, return_counts=True), strict=True)
+            rows.append((name, ", ".join(f"{value}: {count:,}" for value, count in counts)))
+        else:
+            rows.append((name, f"vectors of {values[0].size}"))
+    show_table(("", ""), rows, header=False)
+    return LEFT_OUT if data.rejected else 0
+
+
+def _with_options(
+    adapter: Adapter, verb: str, options: Mapping[str, Any], function: Callable[..., Any], *arguments: Any
+) -> Any:
+    """Call an adapter's reader or writer with the user's options; one that it does not know is the user's mistake."""
+    try:
+        return function(*arguments, **options)
+    except TypeError as error:
+        if not options:
+            raise
+        unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))
+        why = f"it does not know {unknown[1]!r}" if unknown else str(error)
+        given = ", ".join(f"{name}={value!r}" for name, value in options.items())
+        raise ConfigError(f"{adapter.name} cannot {verb} with {given[:200]}: {why}") from error
+
+
+@contextmanager
+def _launched(devices: int, device: torch.device) -> Iterator[Launcher | None]:
+    """Lightning Fabric for --devices N or under torchrun, which has started the processes already; else nothing."""
+    world = int(os.environ["WORLD_SIZE"]) if "TORCHELASTIC_RUN_ID" in os.environ else devices
+    if world == 1:
+        yield None
+        return
+    try:
+        from lightning_fabric import Fabric
+    except ModuleNotFoundError:
+        raise ConfigError(
+            f"{world} devices need Lightning Fabric: pip install 'pfgm-science[scale]', or leave --devices out"
+        ) from None
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    if device.type == "cuda" and "TORCHELASTIC_RUN_ID" not in os.environ and devices > torch.cuda.device_count():
+        raise ConfigError(f"--devices {devices}: there are {torch.cuda.device_count()} CUDA devices")
+    local = int(os.environ.get("LOCAL_WORLD_SIZE", world))
+    fabric = Fabric(accelerator=device.type, devices=local, num_nodes=world // local, strategy="ddp")
+    fabric.launch()
+    try:
+        yield cast(Launcher, fabric)
+    finally:
+        torch.distributed.destroy_process_group()
+
+
+def _describe(point: EntryPoint) -> str:
+    try:
+        return str(_loaded(point).description)
+    except ConfigError as error:
+        return str(error)
+
+
+def _loaded(point: EntryPoint) -> Any:
+    try:
+        return point.load()
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(f"the benchmark {point.name!r} ({point.value}) cannot be loaded: {error}") from error
+
+
+def _folder_of(run: str) -> Path:
+    path = Path(run)
+    return path if path.is_dir() else path.parent
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _flat(facts: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Nested tables as rows, the name of a table on its first row alone."""
+    for key, value in facts.items():
+        if isinstance(value, Mapping):
+            for i, (inner, each) in enumerate(_flat(value)):
+                yield (f"{key}: {inner}" if i == 0 else f"{' ' * len(key)}  {inner}"), each
+        else:
+            yield key, value
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, float):
+        return "" if math.isnan(value) else f"{value:.4g}"
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    if isinstance(value, (list, tuple)):
+        shown = ", ".join(_short(item) for item in value[:10])
+        return shown + (", ..." if len(value) > 10 else "")
+    return "" if value is None else str(value)
+
+
+__all__ = ["benchmark", "data", "demo", "evaluate", "info", "sample", "train"]

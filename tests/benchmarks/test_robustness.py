@@ -1,0 +1,44 @@
+"""The data set and the injection of the robustness table."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from benchmarks.robustness import PLANE, STEPS, InPlane, N, deviations, disturbed, fresh_data
+from pfgm_science.sampling import sample
+from pfgm_science.schedule import karras
+from pfgm_science.solvers import Heun
+
+
+def test_deviations_are_log_spaced() -> None:
+    std = deviations()
+    assert std[0] == pytest.approx(2) and std[-1] == pytest.approx(0.02)
+    assert torch.allclose(std[1:] / std[:-1], (std[1] / std[0]).expand(PLANE - 1))
+
+
+def test_without_errors_the_loop_is_the_sampler() -> None:
+    generator = torch.Generator().manual_seed(0)
+    x = 80 * torch.randn(4, N, generator=generator, dtype=torch.float64)
+    grid = karras(STEPS)
+    ours = list(disturbed(InPlane(64.0), x, grid, 0.0, generator))
+    plain = list(sample(InPlane(64.0), x, grid, solver=Heun()))
+    assert len(ours) == STEPS + 1
+    assert torch.allclose(ours[-1].x, plain[-1].x, atol=1e-12)
+
+
+def test_samples_lie_in_the_plane_and_have_its_spread() -> None:
+    """D = inf without errors: the widest direction has deviation 2 (5 sigma of the mean of 400 squares: 35%)."""
+    generator = torch.Generator().manual_seed(1)
+    x = 80 * torch.randn(400, N, generator=generator, dtype=torch.float64)
+    *_, state = disturbed(InPlane(math.inf), x, karras(STEPS), 0.0, generator)
+    assert float(state.x[:, PLANE:].abs().max()) < 1e-9
+    assert float(state.x[:, 0].square().mean()) == pytest.approx(4, rel=0.35)
+
+
+def test_fresh_data_follow_the_generator() -> None:
+    first, second = (fresh_data(5, torch.Generator().manual_seed(s)) for s in (0, 0))
+    assert torch.equal(first, second)
+    assert first.shape == (5, PLANE)

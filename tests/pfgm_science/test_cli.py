@@ -1,0 +1,381 @@
+"""The command line: every command does what it says, says what it did, and leaves with the right code."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from unittest.mock import create_autospec
+
+import numpy as np
+import pytest
+import torch
+
+from modalities.vectors import Vectors
+from pfgm_science import checkpoint, cli, commands, demo, evaluation
+from pfgm_science.model import load
+from pfgm_science.solvers import SOLVERS
+from pfgm_science.training import read_log
+
+ROOT = Path(__file__).parents[2]
+TINY = ("--steps", "4", "--batch-size", "8", "--set", "network.width=8", "--set", "network.depth=1")
+COMMANDS = ("demo", "train", "sample", "evaluate", "benchmark", "info", "data")
+
+
+@dataclass(frozen=True)
+class Answer:
+    code: int
+    out: str
+    err: str
+
+
+Pfgm = Callable[..., Answer]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def without_tensorboard() -> Iterator[None]:
+    """Importing it takes longer than all runs of this file together."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "torch.utils.tensorboard", None)
+        yield
+
+
+@pytest.fixture
+def pfgm(capsys: pytest.CaptureFixture[str]) -> Pfgm:
+    def call(*words: object) -> Answer:
+        capsys.readouterr()
+        code = cli.main([str(word) for word in words])
+        captured = capsys.readouterr()
+        assert "Traceback" not in captured.out + captured.err
+        return Answer(code, captured.out, captured.err)
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """40 rows with a class and two features."""
+    path = tmp_path_factory.mktemp("data") / "table.csv"
+    rows = np.random.default_rng(0).normal(size=(40, 2))
+    lines = [f"{a:.6f},{b:.6f},{'xy'[i % 2]}" for i, (a, b) in enumerate(rows)]
+    path.write_text("\n".join(["a,b,kind", *lines]) + "\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def run(table: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder of a conditional model, trained at D = inf through the command line."""
+    folder = tmp_path_factory.mktemp("run") / "trained"
+    words = ["train", "vectors", str(table), "--label", "kind", "--dimension", "inf", *TINY, "--out", str(folder)]
+    assert cli.main(words) == 0
+    return folder
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_every_command_shows_examples(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        cli.main([command, "--help"])
+    assert stop.value.code == 0
+    text = capsys.readouterr().out
+    assert f"examples:\n  pfgm {command}" in text
+
+
+def test_help_without_a_command_lists_all(pfgm: Pfgm) -> None:
+    answer = pfgm()
+    assert answer.code == 0
+    assert all(f"\n    {command} " in answer.out for command in COMMANDS)
+
+
+def test_help_of_sampling_names_every_solver(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["sample", "--help"])
+    text = capsys.readouterr().out
+    assert all(name in text for name in SOLVERS)
+
+
+def test_the_examples_of_the_help_can_be_parsed() -> None:
+    _, parsers = cli._parsers()
+    lines = [line.split("#")[0].split() for parser in parsers.values() for line in str(parser.epilog).splitlines()[1:]]
+    assert len(lines) > 15
+    for line in lines:
+        assert line[0] == "pfgm"
+        if "--help" not in line:
+            words = line[1:]
+            parser, commands_ = cli._parsers()
+            cli._check_options(words, parser, commands_)
+            parser.parse_args(words)
+
+
+def test_training_writes_a_model_with_what_was_asked_for(run: Path) -> None:
+    model = load(run)
+    assert model.config.dimension == float("inf")
+    assert model.config.training.steps == 4
+    assert model.config.training.batch_size == 8
+    assert model.config.network == {"width": 8, "depth": 1}
+    assert model.specs[0].classes == ("x", "y")
+    assert model.history["data"]["samples"] == 40
+    assert [entry["step"] for entry in read_log(run / "log.jsonl") if entry["event"] == "train"] == [4]
+
+
+def test_training_again_with_the_same_command_finds_it_done(run: Path, table: Path, pfgm: Pfgm) -> None:
+    before = load(run).denoiser.state_dict()
+    answer = pfgm("train", "vectors", table, "--label", "kind", "--dimension", "inf", *TINY, "--out", run)
+    assert answer.code == 0
+    assert "from step 4" in answer.err
+    assert str(run / "model.safetensors") in answer.out
+    after = load(run).denoiser.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_settings_come_from_recipe_then_file_then_options(table: Path, tmp_path: Path, pfgm: Pfgm) -> None:
+    file = tmp_path / "my.toml"
+    file.write_text(
+        "dimension = 7\nseed = 3\n[training]\nsteps = 2\nbatch_size = 4\nwarmup = 1\n[network]\nwidth = 12\n"
+    )
+    out = tmp_path / "run"
+    chosen = ("--set", "training.batch_size=5", "--set", "network.depth=1", "--seed", "9", "--set", "seed=8")
+    answer = pfgm("train", "vectors", table, "--label", "kind", "--config", file, *chosen, "--out", out)
+    assert answer.code == 0, answer.err
+    config = load(out).config
+    assert (config.dimension, config.seed, config.network) == (7.0, 9, {"width": 12, "depth": 1})
+    assert (config.training.steps, config.training.batch_size, config.training.warmup) == (2, 5, 1)
+    assert config.training.learning_rate == Vectors().recipe(40)["training"]["learning_rate"]
+
+
+def test_a_model_of_many_dimensions_samples_at_any(table: Path, tmp_path: Path, pfgm: Pfgm) -> None:
+    out = tmp_path / "run"
+    words = ("train", "vectors", table, "--label", "kind", "--dimension-range", "8,2048", *TINY, "--out", out)
+    assert pfgm(*words).code == 0
+    assert load(out).config.dimension_range == (8.0, 2048.0)
+    for D in ("9.5", "inf"):
+        new = tmp_path / f"{D}.npy"
+        assert pfgm("sample", out, "--count", 3, "--dimension", D, "--evaluations", 3, "--out", new).code == 0
+        assert np.load(new).shape == (3, 2)
+
+
+def test_a_run_without_out_gets_a_folder_named_after_the_data(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pfgm: Pfgm
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert pfgm("train", "vectors", table, "--label", "kind", *TINY, "--steps", 1).code == 0
+    assert (tmp_path / "runs" / "table" / "model.safetensors").exists()
+
+
+def test_samples_are_those_of_the_python_way(run: Path, tmp_path: Path, pfgm: Pfgm) -> None:
+    out = tmp_path / "new.npy"
+    words = ("--count", 5, "--label", "y", "--seed", 4, "--evaluations", 5, "--solver", "dpm2m", "--dimension", 64)
+    answer = pfgm("sample", run, *words, "--batch-size", 2, "--out", out)
+    assert (answer.code, answer.out) == (0, f"{out}: 5 samples\n")
+    expected = load(run).sample(5, seed=4, condition={"label": "y"}, evaluations=5, solver="dpm2m", dimension=64.0)
+    # Batches of another size add up in another order.
+    np.testing.assert_allclose(np.load(out), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_label_is_short_for_a_condition(run: Path, tmp_path: Path, pfgm: Pfgm) -> None:
+    for name, words in (("a.npy", ("--label", "x")), ("b.npy", ("--condition", "label=x"))):
+        assert pfgm("sample", run, "--count", 2, "--evaluations", 3, *words, "--out", tmp_path / name).code == 0
+    np.testing.assert_array_equal(np.load(tmp_path / "a.npy"), np.load(tmp_path / "b.npy"))
+
+
+def test_samples_go_beside_the_model_unless_told_otherwise(run: Path, pfgm: Pfgm) -> None:
+    answer = pfgm("sample", run / "model.safetensors", "--count", 2, "--evaluations", 1, "--seed", 77)
+    assert answer.code == 0
+    path = Path(answer.out.partition(":")[0])
+    assert path == run / "samples-seed77.csv"
+    assert len(path.read_text().splitlines()) == 3
+
+
+def test_images_are_written_as_a_picture_and_as_a_folder(tmp_path: Path, pfgm: Pfgm) -> None:
+    run = tmp_path / "run"
+    tiny = ("--steps", 1, "--batch-size", 2, "--set", "network.channels=4", "--set", "network.multipliers=[1]")
+    assert pfgm("train", "images", "digits", *tiny, "--out", run).code == 0
+    for name in ("new.png", "folder", "new.zip"):
+        answer = pfgm("sample", run, "--count", 2, "--label", 3, "--evaluations", 1, "--out", tmp_path / name)
+        assert answer.code == 0, answer.err
+    assert (tmp_path / "new.png").read_bytes().startswith(b"\x89PNG")
+    assert len(list((tmp_path / "folder").glob("*.png"))) == 2
+
+
+def test_vector_conditions_are_numbers_with_commas() -> None:
+    specs = (SimpleNamespace(name="wind", kind="vector"), SimpleNamespace(name="season", kind="class"))
+    found = commands.conditions_of(specs, [("wind", "0.5,1.2"), ("season", "1,2")])  # type: ignore[arg-type]
+    assert found == {"wind": [0.5, 1.2], "season": "1,2"}
+
+
+def test_info_of_a_run_is_readable_and_complete_as_json(run: Path, pfgm: Pfgm) -> None:
+    answer = pfgm("info", run)
+    assert answer.code == 0
+    facts = json.loads(pfgm("info", run, "--json").out)
+    for shown in ("vectors", "inf", "table", "unknown", facts["history"]["data"]["fingerprint"], "step 4", "x, y"):
+        assert shown in answer.out
+    assert facts["log"]["train"]["step"] == 4
+    assert {key: facts[key] for key in facts if key != "log"} == checkpoint.read_header(run / "model.safetensors")
+
+
+def test_info_of_the_installation(pfgm: Pfgm) -> None:
+    facts = json.loads(pfgm("info", "--json").out)
+    assert facts["versions"]["torch"] == torch.__version__
+    assert {"images", "vectors"} <= set(facts["adapters"])
+    assert f"{facts['versions']['torch']}" in pfgm("info").out
+
+
+def test_data_lists_every_set_with_its_licence(pfgm: Pfgm) -> None:
+    listed = json.loads(pfgm("data", "--json").out)
+    names = {each["name"] for infos in listed.values() for each in infos}
+    assert {"digits", "mnist5k", "moons", "wine"} <= names
+    answer = pfgm("data", "images")
+    assert "digits" in answer.out
+    assert "CC-BY-4.0" in answer.out
+    assert "moons" not in answer.out
+
+
+def test_data_writes_a_set_with_its_labels(tmp_path: Path, pfgm: Pfgm) -> None:
+    out = tmp_path / "digits.npz"
+    answer = pfgm("data", "images", "digits", "--out", out)
+    assert answer.code == 0
+    assert "1,797" in answer.out
+    arrays = np.load(out)
+    assert arrays["images"].shape == (1797, 8, 8, 1)
+    assert arrays["labels"].shape == (1797,)
+    assert pfgm("data", "check", out, "--adapter", "images").code == 0
+
+
+def test_data_check_counts_what_is_there(table: Path, pfgm: Pfgm) -> None:
+    answer = pfgm("data", "check", table, "--adapter", "vectors", "--label", "kind")
+    assert answer.code == 0
+    assert " ".join(answer.out.split()) == "used 40 left out 0 shape as tensors 2 label x: 20, y: 20"
+
+
+def test_evaluate_compares_with_the_data_and_shows_a_table(
+    run: Path, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pfgm: Pfgm
+) -> None:
+    row = evaluation.Row("Recall", 0.5, 0.1, 0.75, 0.1, "higher", "share")
+    result = SimpleNamespace(rows=(row,), page=tmp_path / "report.html")
+    fake = create_autospec(evaluation.evaluate, return_value=result)
+    monkeypatch.setattr(evaluation, "evaluate", fake)
+    answer = pfgm(
+        "evaluate", run, "--data", table, "--read", "label=kind", "--count", 30, "--dimension", 5, "--out", tmp_path
+    )
+    assert answer.code == 0, answer.err
+    assert {"Recall", "0.5", "0.75"} <= set(answer.out.split())
+    assert f"Open {tmp_path / 'report.html'}" in answer.out
+    assert len(fake.call_args.args[1]) == 40
+    given = fake.call_args.kwargs
+    assert (given["count"], given["dimension"], given["evaluations"], given["out"]) == (30, 5.0, 35, tmp_path)
+
+
+def test_evaluate_without_data_takes_those_of_the_training_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = SimpleNamespace(
+        adapter=SimpleNamespace(datasets=lambda: [SimpleNamespace(name="wine")]), history={"data": {"name": "wine"}}
+    )
+    assert commands._training_data(model) == "wine"  # type: ignore[arg-type]
+
+
+def test_demo_says_which_page_to_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pfgm: Pfgm) -> None:
+    fake = create_autospec(demo.demo, return_value=tmp_path / "index.html")
+    monkeypatch.setattr(demo, "demo", fake)
+    answer = pfgm("demo", "--out", tmp_path, "--seed", 2)
+    assert (answer.code, answer.out) == (0, f"Open {tmp_path / 'index.html'} in a browser.\n")
+    assert (fake.call_args.kwargs["out"], fake.call_args.kwargs["seed"]) == (tmp_path, 2)
+
+
+def test_benchmarks_are_listed_and_get_their_own_words(monkeypatch: pytest.MonkeyPatch, pfgm: Pfgm) -> None:
+    seen: list[list[str]] = []
+
+    def measure(argv: list[str]) -> int:
+        seen.append(argv)
+        return 5
+
+    module = ModuleType("fake_benchmark")
+    module.BENCHMARK = SimpleNamespace(name="fake", description="counts sheep", main=measure)  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "fake_benchmark", module)
+    points = [EntryPoint("fake", "fake_benchmark:BENCHMARK", commands.BENCHMARKS)]
+    monkeypatch.setattr(commands, "entry_points", lambda group: points)
+    assert "counts sheep" in pfgm("benchmark").out
+    assert pfgm("benchmark", "fake", "--seeds", "3", "--help", "more").code == 5
+    assert seen == [["--seeds", "3", "--help", "more"]]
+    answer = pfgm("benchmark", "fkae")
+    assert answer.code == 2
+    assert "Did you mean fake?" in answer.err
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGINT", 130)])
+def test_a_signal_in_training_saves_the_state_and_the_same_command_goes_on(
+    name: str, code: int, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pfgm: Pfgm
+) -> None:
+    @contextmanager
+    def interrupting(description: str) -> Iterator[Callable[[int, int], None]]:
+        def update(done: int, total: int) -> None:
+            if done == 2:
+                os.kill(os.getpid(), getattr(signal, name))
+
+        yield update
+
+    words = ("train", "vectors", table, "--label", "kind", *TINY, "--out", tmp_path / "run")
+    with monkeypatch.context() as patch:
+        patch.setattr(commands, "progress", interrupting)
+        answer = pfgm(*words)
+    assert answer.code == code
+    assert f"stopped by {name} after step 2 of 4: state saved" in answer.err
+    answer = pfgm(*words)
+    assert answer.code == 0
+    assert "from step 2" in answer.err
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGINT", 130)])
+def test_a_signal_elsewhere_unwinds_and_leaves_with_its_code(
+    name: str, code: int, monkeypatch: pytest.MonkeyPatch, pfgm: Pfgm
+) -> None:
+    cleaned = []
+
+    def busy(args: argparse.Namespace) -> int:
+        try:
+            os.kill(os.getpid(), getattr(signal, name))
+            signal.pause()
+        finally:
+            cleaned.append(True)
+        return 0
+
+    monkeypatch.setattr(commands, "info", busy)
+    before = signal.getsignal(signal.SIGTERM)
+    assert pfgm("info").code == code
+    assert cleaned == [True]
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_reader_that_goes_away_is_no_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "w") as stdout:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        assert cli.main(["data"]) == 141
+        monkeypatch.undo()
+    assert capsys.readouterr().err == ""
+
+
+def test_the_last_losses_of_a_damaged_log_are_none(tmp_path: Path) -> None:
+    (tmp_path / "log.jsonl").write_text('{"event": "train", "st')
+    assert commands.last_losses(tmp_path / "log.jsonl") == {}
+    assert commands.last_losses(tmp_path / "absent") == {}
+
+
+def test_two_processes_train_and_one_speaks(table: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    words = ["train", "vectors", str(table), "--label", "kind", *TINY, "--devices", "2", "--device", "cpu"]
+    command = [sys.executable, "-m", "pfgm_science", "--threads", "1", *words, "--out", str(out)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("model.safetensors") == 1
+    assert done.stderr.count("D = 128") == 1
+    assert load(out).config.training.steps == 4

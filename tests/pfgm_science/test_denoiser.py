@@ -1,0 +1,272 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from pfgm_science.batch import Condition
+from pfgm_science.condition import DIMENSION, dimension_feature
+from pfgm_science.denoiser import AtDimension, GivenDimension, Preconditioned, at_dimension
+from pfgm_science.errors import ConfigError
+from pfgm_science.exact import FiniteSet, Gaussian
+from pfgm_science.noise import StudentT
+
+F64 = torch.float64
+
+
+def gen(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def randn(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=gen(seed), dtype=F64)
+
+
+def full(x: Tensor, sigma: float) -> Tensor:
+    return torch.full((len(x),), sigma, dtype=x.dtype)
+
+
+class Recorder(nn.Module):
+    """A network that remembers what it was called with and answers with a constant."""
+
+    def __init__(self, answer: float = 0.0) -> None:
+        super().__init__()
+        self.answer = answer
+        self.seen: tuple[Tensor, Tensor, Condition | None, Tensor | None] | None = None
+
+    def forward(
+        self, x: Tensor, level: Tensor, condition: Condition | None = None, mask: Tensor | None = None
+    ) -> Tensor:
+        self.seen = (x, level, condition, mask)
+        return torch.full_like(x, self.answer)
+
+
+class Counter:
+    """A denoiser that counts its evaluations."""
+
+    def __init__(self, denoiser: FiniteSet | Gaussian) -> None:
+        self.denoiser, self.calls = denoiser, 0
+
+    def __call__(
+        self, x: Tensor, sigma: Tensor, condition: Condition | None = None, mask: Tensor | None = None
+    ) -> Tensor:
+        self.calls += 1
+        return self.denoiser(x, sigma, condition, mask)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_preconditioning_has_edms_coefficients(dtype: torch.dtype) -> None:
+    d, sigma = 0.5, torch.tensor([0.002, 0.5, 3.0, 80.0], dtype=dtype)
+    x = randn(4, 3, 2).to(dtype) * 10
+    condition = {"label": torch.arange(4)}
+    network = Recorder(answer=1.0)
+    y = Preconditioned(network, d)(x, sigma, condition)
+
+    s = sigma.double()
+    c_skip, c_out = d**2 / (s**2 + d**2), s * d / (s**2 + d**2).sqrt()
+    c_in, c_noise = 1 / (s**2 + d**2).sqrt(), s.log() / 4
+    expected = c_skip[:, None, None] * x.double() + c_out[:, None, None]
+    assert y.dtype == dtype
+    torch.testing.assert_close(y.double(), expected, rtol=1e-5 if dtype == torch.float32 else 1e-13, atol=1e-7)
+    assert network.seen is not None
+    seen, level, given, mask = network.seen
+    assert seen.dtype == level.dtype == torch.float32 and given is condition and mask is None
+    torch.testing.assert_close(seen.double(), c_in[:, None, None] * x.double(), rtol=1e-6, atol=1e-7)
+    torch.testing.assert_close(level.double(), c_noise, rtol=1e-6, atol=1e-7)
+
+
+def test_the_networks_input_has_unit_size_at_every_level() -> None:
+    # 20000 values a level: the standard error of their variance is 0.01, and 5 of them fail by luck once in 2e6 seeds.
+    d, sigma = 3.0, torch.tensor([0.01, 3.0, 500.0], dtype=F64)
+    network = Recorder()
+    Preconditioned(network, d)(d * randn(3, 20000) + sigma[:, None] * randn(3, 20000, seed=1), sigma)
+    assert network.seen is not None
+    assert float((network.seen[0].var(dim=1) - 1).abs().max()) < 0.05
+
+
+def test_a_silent_network_leaves_the_skip() -> None:
+    x, sigma = randn(3, 4), torch.tensor([0.1, 1.0, 9.0], dtype=F64)
+    torch.testing.assert_close(Preconditioned(Recorder(), 0.5)(x, sigma), x * (0.25 / (sigma**2 + 0.25))[:, None])
+
+
+def test_padding_comes_out_as_zero() -> None:
+    x, mask = randn(2, 3), torch.tensor([[1.0, 0.0, 1.0], [0.0, 0.0, 1.0]])
+    network = Recorder(answer=5.0)
+    y = Preconditioned(network, 0.5)(x, full(x, 1.0), None, mask)
+    assert bool((y[mask == 0] == 0).all() and (y[mask == 1] != 0).all())
+    assert network.seen is not None and network.seen[3] is mask
+
+
+class Linear(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(6, 6)
+        with torch.no_grad():
+            for p in self.parameters():
+                p.copy_(torch.randn(p.shape, generator=gen(p.ndim)) / 3)
+        self.dtype: torch.dtype | None = None
+
+    def forward(
+        self, x: Tensor, level: Tensor, condition: Condition | None = None, mask: Tensor | None = None
+    ) -> Tensor:
+        out = self.layer(x)
+        self.dtype = out.dtype
+        return out
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_bfloat16_is_for_the_network_alone(dtype: torch.dtype) -> None:
+    network = Linear()
+    # At D = 1 the values before normalisation would overflow or lose all digits as halves.
+    sigma = torch.logspace(-2, 2, 8, dtype=dtype)
+    x = (StudentT(1.0).draw((8, 6), 1.0, generator=gen(), dtype=dtype) * sigma[:, None]).to(dtype)
+    full_precision = Preconditioned(network, 0.5)(x, sigma)
+    assert network.dtype == torch.float32
+    half = Preconditioned(network, 0.5, "bfloat16")(x, sigma)
+    assert network.dtype == torch.bfloat16 and half.dtype == dtype
+    scale = 0.5 * x.norm(dim=1, keepdim=True) / (sigma[:, None] ** 2 + 0.25).sqrt() + 0.5
+    assert float(((half - full_precision) / scale).detach().abs().max()) < 0.02
+
+
+@pytest.mark.parametrize("sigma_data", [0.0, -1.0, math.inf, math.nan])
+def test_data_must_vary(sigma_data: float) -> None:
+    with pytest.raises(ConfigError, match="the data must vary"):
+        Preconditioned(Recorder(), sigma_data)
+
+
+def test_the_precision_must_be_known() -> None:
+    with pytest.raises(ConfigError, match="'float16' is not known"):
+        Preconditioned(Recorder(), 1.0, "float16")
+
+
+@pytest.mark.parametrize("D", [1.0, math.inf, torch.tensor([1.0, math.inf, 64.0])])
+def test_a_network_is_given_its_dimension(D: float | Tensor) -> None:
+    network = Recorder()
+    mask = torch.ones(3, 4)
+    mask[1, 2:] = 0
+    label = torch.arange(3)
+    GivenDimension(Preconditioned(network, 0.5), D)(randn(3, 4), torch.ones(3, dtype=F64), {"label": label}, mask)
+    assert network.seen is not None and network.seen[2] is not None
+    condition = network.seen[2]
+    expected = dimension_feature(torch.as_tensor(D).expand(3), torch.tensor([4, 2, 4]))
+    assert torch.equal(condition[DIMENSION], expected) and bool(torch.isfinite(expected).all())
+    assert condition["label"] is label
+    GivenDimension(Preconditioned(network, 0.5), D)(randn(3, 4), torch.ones(3, dtype=F64))
+    assert network.seen[2] is not None and set(network.seen[2]) == {DIMENSION}
+
+
+def relative_error(y: Tensor, exact: Tensor) -> float:
+    return float(((y - exact).norm(dim=1) / exact.norm(dim=1)).mean())
+
+
+# The levels of docs/physics.md, section 4: data on an 8-dimensional manifold, sigma = 2.
+@pytest.mark.parametrize("N, D, limit, without", [(3072, 1.0, 1e-3, 0.5), (64, 8.0, 0.03, 0.3)])
+def test_one_fixed_point_turns_a_diffusion_denoiser_into_one_of_any_dimension(
+    N: int, D: float, limit: float, without: float
+) -> None:
+    std = torch.zeros(N, dtype=F64)
+    std[:8] = 1
+    x = StudentT(D).perturb(randn(64, N) * std, 2.0, generator=gen(1))
+    exact, diffusion = Gaussian(std, D)(x, full(x, 2.0)), Counter(Gaussian(std))
+    assert relative_error(at_dimension(diffusion, D)(x, full(x, 2.0)), exact) < limit
+    assert diffusion.calls == 2
+    assert relative_error(diffusion(x, full(x, 2.0)), exact) > without
+
+
+@pytest.mark.parametrize("N, D, limit", [(3072, 1.0, 1e-3), (64, 8.0, 0.03)])
+def test_the_fixed_point_holds_on_a_curved_manifold(N: int, D: float, limit: float) -> None:
+    points = torch.sin(randn(300, 8) @ randn(8, N, seed=1) / 8**0.5) / 4
+    x = StudentT(D).perturb(points[:64], 2.0, generator=gen(2))
+    exact = FiniteSet(points, D)(x, full(x, 2.0))
+    for iterations in (1, 3):
+        diffusion = Counter(FiniteSet(points))
+        y = at_dimension(diffusion, D, iterations=iterations)(x, full(x, 2.0))
+        assert relative_error(y, exact) < limit and diffusion.calls == iterations + 1
+
+
+@pytest.mark.parametrize("N", [1, 2, 8])
+@pytest.mark.parametrize("D", [0.5, 1.0, 4.0, 64.0])
+@pytest.mark.parametrize("sigma", [0.3, 1.0, 3.0])
+def test_quadrature_over_kappa_is_right_for_few_coordinates(N: int, D: float, sigma: float) -> None:
+    points = randn(5, N, seed=N)
+    x = StudentT(D).perturb(points.repeat(8, 1), sigma, generator=gen(1))
+    exact, diffusion = FiniteSet(points, D)(x, full(x, sigma)), Counter(FiniteSet(points))
+    y = at_dimension(diffusion, D, nodes=32)(x, full(x, sigma))
+    assert diffusion.calls == 32
+    assert float((y - exact).square().sum(1).mean().sqrt()) < 5e-3
+
+
+def test_more_nodes_are_more_exact() -> None:
+    points = randn(5, 2)
+    x = StudentT(4.0).perturb(points.repeat(8, 1), 1.0, generator=gen(1))
+    exact = FiniteSet(points, 4.0)(x, full(x, 1.0))
+    errors = [
+        float((at_dimension(FiniteSet(points), 4.0, nodes=n)(x, full(x, 1.0)) - exact).norm()) for n in (4, 8, 16, 32)
+    ]
+    assert errors == sorted(errors, reverse=True) and errors[-1] < errors[0] / 10
+
+
+@pytest.mark.parametrize("nodes", [0, 16])
+def test_padding_does_not_change_the_dimension(nodes: int) -> None:
+    points, x = randn(5, 2), randn(4, 2, seed=1)
+
+    def pad(t: Tensor) -> Tensor:
+        return nn.functional.pad(t, (0, 5))
+
+    alone = at_dimension(FiniteSet(points), 2.0, nodes=nodes)(x, full(x, 0.8))
+    mask = pad(torch.ones_like(x))
+    padded = at_dimension(FiniteSet(pad(points)), 2.0, nodes=nodes)(pad(x), full(x, 0.8), mask=mask)
+    torch.testing.assert_close(padded, pad(alone), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("nodes", [0, 16])
+def test_the_change_of_dimension_follows_the_units(nodes: int) -> None:
+    points, x = randn(5, 3), randn(4, 3, seed=1)
+    one = at_dimension(FiniteSet(points), 2.0, nodes=nodes)(x, full(x, 0.8))
+    other = at_dimension(FiniteSet(1000 * points), 2.0, nodes=nodes)(1000 * x, full(x, 800.0))
+    torch.testing.assert_close(other, 1000 * one, rtol=1e-9, atol=1e-9)
+
+
+def test_quadrature_records_no_gradient() -> None:
+    x = randn(4, 3)
+    with torch.no_grad():
+        y = at_dimension(FiniteSet(randn(5, 3)), 2.0, nodes=4)(x, full(x, 1.0))
+        assert not torch.is_grad_enabled()
+    assert not y.requires_grad and not x.requires_grad
+
+
+def test_with_many_coordinates_quadrature_estimates_the_divergence() -> None:
+    N, D = 24, 2.0
+    points = randn(4, N) / 2
+    x = StudentT(D).perturb(points.repeat(10, 1), 1.0, generator=gen(1))
+    exact = FiniteSet(points, D)(x, full(x, 1.0))
+    y = at_dimension(FiniteSet(points), D, nodes=32)(x, full(x, 1.0))
+    assert relative_error(y, exact) < 0.05
+    assert torch.equal(y, at_dimension(FiniteSet(points), D, nodes=32)(x, full(x, 1.0)))
+
+
+@pytest.mark.parametrize("nodes", [0, 4])
+def test_infinite_d_is_the_diffusion_denoiser_itself(nodes: int) -> None:
+    x, diffusion = randn(4, 3), Counter(FiniteSet(randn(5, 3)))
+    y = at_dimension(diffusion, math.inf, nodes=nodes)(x, full(x, 1.0))
+    assert torch.equal(y, diffusion.denoiser(x, full(x, 1.0))) and diffusion.calls == 1
+
+
+def test_the_condition_is_passed_on() -> None:
+    network, condition, x = Recorder(), {"label": torch.arange(4)}, randn(4, 3)
+    at_dimension(Preconditioned(network, 0.5), 2.0)(x, full(x, 1.0), condition)
+    assert network.seen is not None and network.seen[2] is condition
+
+
+@pytest.mark.parametrize("D", [0.0, -1.0, math.nan])
+def test_d_must_be_positive(D: float) -> None:
+    with pytest.raises(ConfigError, match="must be > 0"):
+        AtDimension(FiniteSet(randn(2, 1)), D)
+
+
+@pytest.mark.parametrize("counts", [{"iterations": 0}, {"nodes": 1}, {"nodes": -2}])
+def test_counts_must_make_sense(counts: dict[str, int]) -> None:
+    with pytest.raises(ConfigError, match="iterations is"):
+        AtDimension(FiniteSet(randn(2, 1)), 1.0, **counts)
