@@ -23,7 +23,7 @@ from pfgm_science.data import Dataset
 from pfgm_science.errors import DataError, PfgmError
 from pfgm_science.figures import GENERATED, MUTED, REAL, label, new_figure
 from pfgm_science.files import replacing
-from pfgm_science.model import Model, _encoded, _fingerprint
+from pfgm_science.model import Model, batch_fingerprint, encoded
 from pfgm_science.progress import duration
 from pfgm_science.report import Figure, Report, Section, Table, write
 from pfgm_science.training import LOG_FILE, read_log
@@ -155,7 +155,7 @@ def training_parts(model: Model, data: Dataset) -> tuple[Dataset, Dataset] | Non
         return None
     training, held_out = data.split(model.config.validation, model.config.seed)
     try:
-        found = _fingerprint(_encoded(model.adapter, training, model.specs))
+        found = batch_fingerprint(encoded(model.adapter, training, model.specs))
     except PfgmError:  # shapes or labels that the model does not know: other data
         return None
     return (training, held_out) if found == recorded else None
@@ -458,7 +458,7 @@ def _with_std(value: float, std: float) -> str:
     digits = max(0, -math.floor(math.log10(std)))
     if digits > 6 or abs(value) >= 1e6:
         return f"{value:.2e} ± {std:.0e}"
-    return f"{value:.{digits}f} ± {std:.{digits}f}"
+    return f"{round(value, digits) + 0.0:.{digits}f} ± {std:.{digits}f}"  # + 0.0: no minus before a zero
 
 
 def _short(value: float) -> str:

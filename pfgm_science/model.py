@@ -25,7 +25,7 @@ from pfgm_science.noise import StudentT, generators
 from pfgm_science.sampling import sample, state_dtype
 from pfgm_science.schedule import Levels, measure_sigma_data
 from pfgm_science.solvers import State, solver_named
-from pfgm_science.training import LOG_FILE, Launcher, Progress, train
+from pfgm_science.training import LOG_FILE, STATE_FILE, Launcher, Progress, train
 
 MODEL_FILE = "model.safetensors"
 
@@ -246,8 +246,8 @@ def fit(
     training, held_out = (
         data.split(config.validation, config.seed) if len(data) > 1 else (data, data.take(np.arange(0)))
     )
-    batch = _encoded(adapter, training, specs)
-    validation = _encoded(adapter, held_out, specs) if len(held_out) else None
+    batch = encoded(adapter, training, specs)
+    validation = encoded(adapter, held_out, specs) if len(held_out) else None
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)  # initial weights
         network = adapter.network(config.network, _network_specs(specs, config))
@@ -256,7 +256,7 @@ def fit(
     )
     folder = Path(folder) if folder is not None else None
     identity = {
-        "data": _fingerprint(batch),
+        "data": batch_fingerprint(batch),
         "adapter": json.loads(json.dumps(adapter.settings())),
         "conditions": [to_json(spec) for spec in specs],
     }
@@ -295,6 +295,8 @@ def fit(
     history["seconds"] = round(time.monotonic() - started, 1)
     model = Model(adapter, averaged, config, specs, history)
     if folder is not None and (launcher is None or launcher.global_rank == 0):
+        # of all sessions of a run that was cut and went on
+        history["seconds"] = checkpoint.read_header(folder / STATE_FILE, "state")["seconds"]
         history["log"] = LOG_FILE
         model.save(folder / MODEL_FILE)
     return model
@@ -329,13 +331,15 @@ def sample_seeds(seed: int, indices: range) -> list[int]:
     return [int(np.random.SeedSequence([seed % 2**32, i]).generate_state(1, np.uint64)[0] >> 1) for i in indices]
 
 
-def _fingerprint(batch: Batch) -> str:
+def batch_fingerprint(batch: Batch) -> str:
+    """SHA-256 of values, mask and conditions: says whether two runs saw the same samples."""
     condition = [tensor for _, tensor in sorted((batch.condition or {}).items())]
     mask = [] if batch.mask is None else [batch.mask]
     return fingerprint(*(tensor.numpy() for tensor in [batch.values, *mask, *condition]))
 
 
-def _encoded(adapter: Adapter, data: Dataset, specs: tuple[ConditionSpec, ...]) -> Batch:
+def encoded(adapter: Adapter, data: Dataset, specs: tuple[ConditionSpec, ...]) -> Batch:
+    """A data set as one batch, with the conditions that specs describe."""
     batch = adapter.encode(data.objects)
     condition = encode(specs, data.condition, len(data)) or None
     return Batch(batch.values, batch.mask, condition)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from torch import nn
 
+    from pfgm_science.report import Section
+
 
 @dataclass(frozen=True)
 class Images:
@@ -124,6 +126,12 @@ class Images:
         from modalities.images.views import grid
 
         return grid(objects, title)
+
+    def sections(self, real: Any, generated: Any, nearest: Any | None, distances: np.ndarray | None) -> list[Section]:
+        """Parts of a report: real beside generated objects, and the nearest training ones where they are known."""
+        from modalities.images.views import sections
+
+        return sections(real, generated, nearest, distances)
 
 
 def _checked(objects: Any, empty: bool = False) -> np.ndarray:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pfgm_science.errors import CheckpointError, PfgmError
-from pfgm_science.files import replacing
+from pfgm_science.files import write_bytes
 
 FEATURES = 64
 
@@ -66,12 +66,11 @@ class Classifier(nn.Module):
 
     def save(self, path: str | Path) -> None:
         """One safetensors file with classes and held-out accuracy inside."""
-        from safetensors.torch import save_file
+        from safetensors.torch import save
 
         about = {"channels": self.channels, "classes": list(self.classes), "accuracy": self.accuracy}
         tensors = {name: tensor.contiguous() for name, tensor in self.state_dict().items()}
-        with replacing(path) as temporary:
-            save_file(tensors, str(temporary), metadata={"classifier": json.dumps(about)})
+        write_bytes(path, save(tensors, metadata={"classifier": json.dumps(about)}))
 
     @classmethod
     def load(cls, path: str | Path) -> Classifier:

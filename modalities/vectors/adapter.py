@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from torch import nn
 
+    from pfgm_science.report import Section
+
 
 @dataclass(frozen=True)
 class Vectors:
@@ -109,6 +111,12 @@ class Vectors:
         from modalities.vectors.views import scatter
 
         return scatter(objects, title)
+
+    def sections(self, real: Any, generated: Any, nearest: Any | None, distances: np.ndarray | None) -> list[Section]:
+        """Parts of a report: real beside generated objects, and the nearest training ones where they are known."""
+        from modalities.vectors.views import sections
+
+        return sections(real, generated, nearest, distances)
 
 
 def _checked(objects: Any, empty: bool = False) -> np.ndarray:

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from tiny_run import make_config, make_data, make_denoiser, same, state_of
@@ -187,3 +188,10 @@ def test_twenty_kills_at_random_moments_leave_no_trace(tmp_path: Path) -> None:
     assert report["same_model"]
     assert report["same_log"]
     assert report["leftovers"] == []
+
+
+def test_the_time_of_all_sessions_is_kept(tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).normal(size=(40, 2))
+    first = fit(Vectors(), rows, folder=tmp_path, steps=3, network={"width": 8, "depth": 1})
+    again = fit(Vectors(), rows, folder=tmp_path, steps=3, network={"width": 8, "depth": 1})
+    assert again.history["seconds"] == first.history["seconds"] > 0

@@ -148,6 +148,15 @@ def test_more_samples_a_step_than_there_are() -> None:
     assert sorted(counts.tolist()) == [3, 3, 4]
 
 
+def test_every_part_and_step_has_noise_of_its_own() -> None:
+    run = run_of(make_config(batch_size=12, accumulation=2), Batch(torch.ones(40, 3)), objective=_forward)
+    for _ in range(2):
+        run.advance()
+    inputs = torch.cat(run.denoiser.network.inputs)
+    assert len(inputs) == 24
+    assert len(inputs.unique(dim=0)) == 24
+
+
 def test_accumulated_loss_is_the_mean_over_the_parts(tmp_path: Path) -> None:
     config = make_config(accumulation=3, steps=1)
     run = run_of(config, objective=weighted(2.0))
