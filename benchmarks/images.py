@@ -33,7 +33,9 @@ from pfgm_science.progress import progress
 SPLIT_SEED = 0
 HELD_OUT = 0.2
 DIMENSIONS = (16.0, 64.0, 128.0, 512.0, 2048.0, math.inf)
-EVALUATIONS = (35, 19, 9, 5)
+# Heun's method leaves noise behind at 9 and 5 evaluations, DPM-Solver++(2M) does not: on digits the Frechet distances
+# are 42 and 119 against 12 and 34, while at 19 and 35 the two agree.
+EVALUATIONS = {35: "heun", 19: "heun", 9: "dpm2m", 5: "dpm2m"}
 DIMENSION_RANGE = (8.0, 8192.0)
 JUDGES = Path(__file__).parent / "judges"
 COUNT = 1000
@@ -87,6 +89,7 @@ def sweep(arguments: argparse.Namespace) -> None:
         command="pfgm benchmark images sweep",
         data="mnist5k: 4,000 training and 1,000 held-out images",
         training=training,
+        solvers=EVALUATIONS,
         count=arguments.count,
         judge_accuracy=judge("mnist5k").accuracy,
         machine=machine(arguments.device),
@@ -211,6 +214,7 @@ def measure(model: Model, train: Dataset, held_out: Dataset, sampling: Sampling)
             condition=condition,
             dimension=sampling.dimension,
             evaluations=sampling.evaluations,
+            solver=EVALUATIONS[sampling.evaluations],
             on_state=update,
         )
     seconds = time.monotonic() - started
