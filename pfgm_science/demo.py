@@ -34,7 +34,7 @@ PAGE = "index.html"
 EVALUATIONS = {5: "dpm2m", 9: "dpm2m", 19: "heun", 35: "heun"}
 COUNT = 898  # samples that are measured: half of the digits, so that the floor can be of the same size
 CLOUD = 1500  # samples of the toy
-TOY_STEPS = 3000
+TOY_STEPS = 2000
 
 
 def demo(
