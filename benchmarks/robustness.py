@@ -101,7 +101,7 @@ class InPlane:
 
     def __init__(self, D: float) -> None:
         std = torch.cat([deviations(), torch.zeros(N - PLANE, dtype=torch.float64)])
-        self.denoiser = Gaussian(std, D, nodes=48)
+        self.denoiser = Gaussian(std, D, nodes=24)
 
     def __call__(
         self, x: Tensor, sigma: Tensor, condition: Condition | None = None, mask: Tensor | None = None

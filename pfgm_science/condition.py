@@ -1,4 +1,4 @@
-"""What a sample is conditioned on: class labels, vectors, any tensor; described, encoded, dropped, embedded.
+"""What a sample is conditioned on, classes or numbers of any shape: described, encoded, dropped, embedded.
 
 A label of -1 and a value of NaN mean "not given". That is how conditions are dropped in training and left out in
 sampling, so that one network serves both sides of classifier-free guidance (Ho and Salimans, arXiv 2207.12598).
@@ -33,7 +33,10 @@ class ConditionSpec:
 
 
 def describe(condition: Mapping[str, Any]) -> tuple[ConditionSpec, ...]:
-    """Specs of a data set's conditions: integers, strings and booleans are classes, floating-point values vectors."""
+    """Specs of a data set's conditions: one integer, string or boolean a sample is a class, numbers are a vector.
+
+    A tensor a sample, [n, ...], counts as the vector of its entries in order.
+    """
     specs = []
     for name, value in condition.items():
         array = np.asarray(value)
@@ -42,12 +45,12 @@ def describe(condition: Mapping[str, Any]) -> tuple[ConditionSpec, ...]:
         if array.dtype.kind in "iuUSb" and array.ndim == 1:
             classes = tuple(str(c) for c in np.unique(array))
             specs.append(ConditionSpec(name, "class", len(classes), classes))
-        elif array.dtype.kind == "f" and array.ndim in (1, 2):
-            specs.append(ConditionSpec(name, "vector", 1 if array.ndim == 1 else array.shape[1]))
+        elif array.dtype.kind in "iuf" and array.ndim >= 1 and array.size:
+            specs.append(ConditionSpec(name, "vector", array[0].size))
         else:
             raise DataError(
                 f"condition {name!r} has type {array.dtype} and shape {array.shape}: "
-                "give one class per sample (integers or strings) or one vector per sample (floating point)"
+                "give one class per sample (integers or strings), or one number, vector or tensor of numbers per sample"
             )
     return tuple(specs)
 
@@ -168,14 +171,10 @@ def _encode_vectors(spec: ConditionSpec, value: Any, count: int) -> Tensor:
         array = torch.as_tensor(np.asarray(value, dtype=np.float32))
     except (TypeError, ValueError):
         raise ConfigError(f"condition {spec.name!r} is {value!r}: it must be numbers, {spec.size} a sample") from None
-    if array.ndim == 0 or (array.ndim == 1 and spec.size > 1):
-        array = array.reshape(1, -1)
-    elif array.ndim == 1:
-        array = array.reshape(-1, 1)
-    if len(array) == 1:
-        array = array.repeat(count, 1)
-    if array.shape != (count, spec.size):
+    if array.numel() == spec.size:
+        return array.reshape(1, -1).repeat(count, 1)
+    if array.ndim == 0 or len(array) != count or array.numel() != count * spec.size:
         raise ConfigError(
             f"condition {spec.name!r} has shape {tuple(array.shape)}; it must be ({count}, {spec.size}) or one row"
         )
-    return array
+    return array.reshape(count, -1)

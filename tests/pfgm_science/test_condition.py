@@ -48,7 +48,7 @@ def test_classes_keep_the_order_of_their_numbers() -> None:
     assert spec.classes == ("9", "10", "100")
 
 
-@pytest.mark.parametrize("value", [np.zeros((4, 2), int), np.zeros((4, 2, 2)), np.array([None, "a"]), np.float64(1)])
+@pytest.mark.parametrize("value", [np.zeros((4, 2), complex), np.zeros((4, 0)), np.array([None, "a"]), np.float64(1)])
 def test_what_is_neither_class_nor_vector_is_refused(value: np.ndarray) -> None:
     with pytest.raises(DataError, match="condition 'odd' has type"):
         describe({"odd": value})
@@ -98,10 +98,7 @@ def test_what_is_described_can_be_encoded() -> None:
         ({"digits": 7}, r"'digits' is not one of this model's conditions \('digit', 'weight'\)"),
         ({"digit": 5}, r"digit '5' is not a class of this model \(0, 1, 7\)"),
         ({"digit": [0, 1]}, "has 2 values for 3 samples"),
-        (
-            {"weight": [1.0, 2.0, 3.0]},
-            r"has shape \(1, 3\); it must be \(3, 2\)|has shape \(3, 3\); it must be \(3, 2\)",
-        ),
+        ({"weight": [1.0, 2.0, 3.0]}, r"has shape \(3,\); it must be \(3, 2\)"),
         ({"weight": "heavy"}, "condition 'weight' is 'heavy': it must be numbers, 2 a sample"),
         ({"weight": np.zeros((2, 2))}, r"has shape \(2, 2\); it must be \(3, 2\)"),
     ],
@@ -204,3 +201,13 @@ def test_the_dimension_is_a_finite_feature_for_every_d() -> None:
     assert bool(torch.isfinite(feature).all()) and feature[-1].tolist() == [0, 0]
     assert bool((feature[:-1].diff(dim=0) < 0).all())
     torch.testing.assert_close(feature[-2], feature[-1], rtol=0, atol=1e-5)
+
+
+def test_a_tensor_a_sample_is_the_vector_of_its_entries() -> None:
+    maps = np.arange(24.0).reshape(4, 2, 3)
+    (spec,) = describe({"map": maps})
+    assert (spec.kind, spec.size) == ("vector", 6)
+    assert torch.equal(encode([spec], {"map": maps}, 4)["map"], torch.arange(24.0).reshape(4, 6))
+    assert torch.equal(encode([spec], {"map": maps[1]}, 3)["map"], torch.arange(6.0, 12.0).repeat(3, 1))
+    with pytest.raises(ConfigError, match=r"\(3, 2, 3\); it must be \(4, 6\)"):
+        encode([spec], {"map": maps[:3]}, 4)
