@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import numpy as np
 import torch
@@ -28,6 +28,20 @@ from pfgm_science.solvers import State, solver_named
 from pfgm_science.training import LOG_FILE, STATE_FILE, Launcher, Progress, train
 
 MODEL_FILE = "model.safetensors"
+# With few coordinates x does not tell its kappa: the expectation over kappa is then worth its evaluations.
+SMALL, SMALL_NODES = 16, 32
+
+
+class Drawing(TypedDict, total=False):
+    """What may be said of how samples are drawn; see Model.draw for what holds when nothing is."""
+
+    seed: int
+    condition: Mapping[str, Any] | None
+    dimension: float | None
+    evaluations: int
+    solver: str
+    batch_size: int
+    on_state: Callable[[int, int], None] | None
 
 
 @dataclass(frozen=True)
@@ -48,11 +62,12 @@ class Model:
         """Noise levels in the units of the encoded data."""
         return Levels(**vars(self.config.levels)).scaled(self.denoiser.sigma_data)
 
-    def at(self, dimension: float | None = None, *, nodes: int = 0) -> Denoiser:
+    def at(self, dimension: float | None = None, *, nodes: int | None = None) -> Denoiser:
         """The denoiser at D extra dimensions; None is the D of the configuration.
 
         A network trained on many D is told which; one trained at D = inf runs at any D by the mixture identity; one
-        trained at a single finite D runs at that alone (ConfigError otherwise). nodes: see at_dimension.
+        trained at a single finite D runs at that alone (ConfigError otherwise). nodes: see at_dimension;
+        when not given, 32 where samples have at most 16 coordinates and 0 beyond.
         """
         trained = self.config.dimension
         D = trained if dimension is None else float(dimension)
@@ -63,41 +78,22 @@ class Model:
         if trained == D:
             return self.denoiser
         if math.isinf(trained):
+            if nodes is None:
+                nodes = SMALL_NODES if self.adapter.template(1, 0).values.numel() <= SMALL else 0
             return at_dimension(self.denoiser, D, nodes=nodes)
         raise ConfigError(
             f"this model was trained at D = {trained:g} and cannot run at D = {D:g}. Models trained with "
             "--dimension inf or with a --dimension-range run at any D."
         )
 
-    def sample(
-        self,
-        count: int,
-        *,
-        seed: int = 0,
-        condition: Mapping[str, Any] | None = None,
-        dimension: float | None = None,
-        evaluations: int = 35,
-        solver: str = "heun",
-        batch_size: int = 250,
-        on_state: Callable[[int, int], None] | None = None,
-    ) -> Any:
+    def sample(self, count: int, **how: Unpack[Drawing]) -> Any:
         """New objects, `count` of them. Sample i depends on (seed, i) alone, whatever batch it is drawn in.
 
-        condition: name -> one value for all or one a sample. on_state(done, total) is told of progress, in samples
-        times steps. Raises ConfigError for what this model cannot do, PfgmError when samples are not finite.
+        how: seed=0; condition={name: one value for all, or one a sample}; dimension, of those that `at` allows;
+        evaluations=35; solver="heun"; batch_size=250; on_state(done, total), told of progress in samples times steps.
+        Raises ConfigError for what this model cannot do, PfgmError when samples are not finite.
         """
-        return self.adapter.decode(
-            self.draw(
-                count,
-                seed=seed,
-                condition=condition,
-                dimension=dimension,
-                evaluations=evaluations,
-                solver=solver,
-                batch_size=batch_size,
-                on_state=on_state,
-            )
-        )
+        return self.adapter.decode(self.draw(count, **how))
 
     def draw(
         self,

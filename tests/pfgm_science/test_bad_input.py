@@ -6,51 +6,22 @@ import builtins
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from command import Answer, Pfgm
 
 from pfgm_science import checkpoint, cli, commands
 from pfgm_science.errors import BadRecord
 from pfgm_science.model import load
 
 ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.usefixtures("without_tensorboard")
 TINY = ("--steps", "1", "--batch-size", "4", "--set", "network.width=8", "--set", "network.depth=1")
-
-
-@dataclass(frozen=True)
-class Answer:
-    code: int
-    out: str
-    err: str
-
-
-Pfgm = Callable[..., Answer]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def without_tensorboard() -> Iterator[None]:
-    """Importing it takes longer than all runs of this file together."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, "torch.utils.tensorboard", None)
-        yield
-
-
-@pytest.fixture
-def pfgm(capsys: pytest.CaptureFixture[str]) -> Pfgm:
-    def call(*words: object) -> Answer:
-        capsys.readouterr()
-        code = cli.main([str(word) for word in words])
-        captured = capsys.readouterr()
-        assert "Traceback" not in captured.out + captured.err
-        return Answer(code, captured.out, captured.err)
-
-    return call
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -19,6 +18,7 @@ from unittest.mock import create_autospec
 import numpy as np
 import pytest
 import torch
+from command import Pfgm
 
 from modalities.vectors import Vectors
 from pfgm_science import checkpoint, cli, commands, demo, evaluation
@@ -27,38 +27,9 @@ from pfgm_science.solvers import SOLVERS
 from pfgm_science.training import read_log
 
 ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.usefixtures("without_tensorboard")
 TINY = ("--steps", "4", "--batch-size", "8", "--set", "network.width=8", "--set", "network.depth=1")
 COMMANDS = ("demo", "train", "sample", "evaluate", "benchmark", "info", "data")
-
-
-@dataclass(frozen=True)
-class Answer:
-    code: int
-    out: str
-    err: str
-
-
-Pfgm = Callable[..., Answer]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def without_tensorboard() -> Iterator[None]:
-    """Importing it takes longer than all runs of this file together."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, "torch.utils.tensorboard", None)
-        yield
-
-
-@pytest.fixture
-def pfgm(capsys: pytest.CaptureFixture[str]) -> Pfgm:
-    def call(*words: object) -> Answer:
-        capsys.readouterr()
-        code = cli.main([str(word) for word in words])
-        captured = capsys.readouterr()
-        assert "Traceback" not in captured.out + captured.err
-        return Answer(code, captured.out, captured.err)
-
-    return call
 
 
 @pytest.fixture(scope="module")
