@@ -90,7 +90,7 @@ def loop(repeats: int) -> dict[str, Any]:
                 denoiser.network(inputs, level, None, None)
 
     return _ratio(
-        lambda: last(sample(denoiser, 80 * x, karras(18), solver=Heun())),
+        lambda: last(sample(denoiser, 80 * x, karras(9), solver=Heun())),
         bare,
         repeats,
         "sampling loop over bare network calls",
