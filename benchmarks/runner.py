@@ -65,6 +65,8 @@ class Table:
                 # Another process may have added cells meanwhile: join them.
                 if self.path.exists():
                     self.cells = json.loads(self.path.read_text(encoding="utf-8"))["cells"]
+                if (theirs := self.find(key)) is not None:
+                    return theirs
                 self.cells.append({"key": to_json(key), "figures": found})
                 self._write()
         return found

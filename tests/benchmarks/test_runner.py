@@ -32,6 +32,13 @@ def test_cells_of_several_processes_are_joined(tmp_path: Path) -> None:
     assert [c["figures"]["value"] for c in Table("t", tmp_path).cells] == [1.0, 2.0]
 
 
+def test_of_two_processes_that_measure_one_cell_the_first_counts(tmp_path: Path) -> None:
+    first, second = Table("t", tmp_path), Table("t", tmp_path)
+    assert first.cell({"seed": 0}, lambda: {"value": 1.0}) == {"value": 1.0}
+    assert second.cell({"seed": 0}, lambda: {"value": 2.0}) == {"value": 1.0}
+    assert len(Table("t", tmp_path).cells) == 1
+
+
 def test_a_failed_measure_leaves_what_was_there(tmp_path: Path) -> None:
     table = Table("t", tmp_path)
     table.cell({"seed": 0}, lambda: {"value": 1.0})
