@@ -1,4 +1,4 @@
-"""Robustness of the exact field to errors in the state: the table of docs/physics.md, section 8.
+"""Robustness of the exact field to errors in the state: the table of docs/physics.md, section 7.
 
 Gaussian data on a 64-dimensional subspace of N = 3072, standard deviations log-spaced from 2 to 0.02; Heun with 18
 steps; before each step x += alpha sigma z. Figure: Frechet distance in the plane between samples and fresh data.

@@ -48,8 +48,12 @@ class Table:
 
     def describe(self, **about: Any) -> None:
         """What holds for the whole table: command, data, protocol."""
-        self.about = {**self.about, **to_json(about)}
-        self._write()
+        with self._alone():
+            if self.path.exists():
+                document = json.loads(self.path.read_text(encoding="utf-8"))
+                self.about, self.cells = document["about"], document["cells"]
+            self.about = {**self.about, **to_json(about)}
+            self._write()
 
     def find(self, key: Mapping[str, Any]) -> dict[str, Any] | None:
         """The figures of the cell with exactly this key, or None."""
@@ -75,6 +79,13 @@ class Table:
         """Cells whose key holds these entries (and perhaps more)."""
         wanted = to_json(key)
         return [c for c in self.cells if all(c["key"].get(k) == v for k, v in wanted.items())]
+
+    def discard(self, **key: Any) -> None:
+        """Forget the cells whose key holds these entries, so that they are measured again."""
+        with self._alone():
+            gone = self.select(**key)
+            self.cells = [cell for cell in self.cells if cell not in gone]
+            self._write()
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

@@ -67,7 +67,8 @@ def main(argv: Sequence[str]) -> int:
     arguments = built.parse_args(argv)
     table = Table("speed", arguments.results)
     if arguments.again:
-        table.cells = [c for c in table.cells if c["key"]["measure"] not in arguments.only]
+        for name in arguments.only:
+            table.discard(measure=name)
     table.describe(command="pfgm benchmark speed", machine=machine(), repeats=arguments.repeats)
     for name in arguments.only:
         try:

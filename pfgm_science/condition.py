@@ -99,7 +99,7 @@ def without(condition: Condition | None) -> Condition | None:
 def dimension_feature(D: Tensor, N: Tensor) -> Tensor:
     """What a network conditioned on D sees: [batch, 2], finite for every D in (0, inf] and smooth in log D.
 
-    log1p(N / D) follows how much of the noise level x itself reveals (derived, see docs/physics.md), and
+    log1p(N / D) follows how much of the noise level x itself reveals (derived: s^2 in docs/physics.md, section 4), and
     1 / sqrt(1 + D) the spread of the noise level among samples.
     """
     D, N = D.double(), N.double()

@@ -50,7 +50,7 @@ class FiniteSet:
 
 @dataclass(frozen=True)
 class Gaussian:
-    """E[y | x] for y ~ N(0, diag(std^2)), by one-dimensional quadrature over kappa (docs/physics.md, section 8).
+    """E[y | x] for y ~ N(0, diag(std^2)), by one-dimensional quadrature over kappa (docs/physics.md, section 6).
 
     std: a number, or one per coordinate ([*shape]; zeros make a subspace). D: extra dimensions.
     nodes: of the quadrature; its error is far below 1e-10 with the default.
@@ -101,7 +101,7 @@ class Gaussian:
 
 
 def radius_moments(N: int, D: float) -> tuple[float, float]:
-    """Mean and variance of log(R^2 / r^2) of the kernel, Q ~ chi2_N / chi2_D (docs/physics.md, section 8); D finite."""
+    """Mean and variance of log(R^2 / r^2) of the kernel, Q ~ chi2_N / chi2_D (docs/physics.md, section 6); D finite."""
     a, b = torch.tensor([N / 2, D / 2], dtype=torch.float64)
     mean = torch.digamma(a) - torch.digamma(b)
     variance = torch.polygamma(1, a) + torch.polygamma(1, b)

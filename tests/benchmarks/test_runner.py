@@ -39,6 +39,24 @@ def test_of_two_processes_that_measure_one_cell_the_first_counts(tmp_path: Path)
     assert len(Table("t", tmp_path).cells) == 1
 
 
+def test_a_description_keeps_the_cells_of_another_process(tmp_path: Path) -> None:
+    first, second = Table("t", tmp_path), Table("t", tmp_path)
+    first.cell({"seed": 0}, lambda: {"value": 1.0})
+    second.describe(command="pfgm benchmark t")
+    table = Table("t", tmp_path)
+    assert len(table.cells) == 1
+    assert table.about == {"command": "pfgm benchmark t"}
+
+
+def test_a_cell_that_is_discarded_is_measured_again(tmp_path: Path) -> None:
+    table = Table("t", tmp_path)
+    for seed in (0, 1):
+        table.cell({"seed": seed}, lambda: {"value": 1.0})
+    table.discard(seed=1)
+    assert Table("t", tmp_path).cell({"seed": 1}, lambda: {"value": 2.0}) == {"value": 2.0}
+    assert Table("t", tmp_path).cell({"seed": 0}, lambda: {"value": 2.0}) == {"value": 1.0}
+
+
 def test_a_failed_measure_leaves_what_was_there(tmp_path: Path) -> None:
     table = Table("t", tmp_path)
     table.cell({"seed": 0}, lambda: {"value": 1.0})

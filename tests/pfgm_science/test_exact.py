@@ -264,7 +264,7 @@ def test_the_denoiser_follows_from_the_gradient_of_the_density(N: int, D: float)
     points, x, sigma = randn(5, N), randn(4, N, seed=1).requires_grad_(), 0.9
     if math.isinf(D):
         log_phi, S = smoothed_log_density(points, x, sigma, D), torch.full((4,), sigma**2, dtype=F64)
-    else:  # docs/physics.md, section 6
+    else:  # x - Den = -S grad log phi_{N+D-2}, derived from the kernel of docs/physics.md, section 1
         r2, k = D * sigma**2, N + D - 2
         squared = (x[:, None] - points).square().sum(2) + r2
         log_phi = torch.logsumexp(-k / 2 * squared.log(), dim=1)
