@@ -55,7 +55,7 @@ def train(args: argparse.Namespace) -> int:
     settings = settings_of(args)
     adapter = adapters.find(args.modality)()
     data = open_data(adapter, args.data, read_options(args))
-    name = data.name if data.name != "unnamed" else Path(args.data).stem
+    name = data.name if data.name != "unnamed" else Path(args.data).resolve().stem
     out = Path(args.out or Path("runs") / name)
     _check_run_folder(out)
     config = configure(adapter.fit(data), len(data), settings)

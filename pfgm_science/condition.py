@@ -43,7 +43,7 @@ def describe(condition: Mapping[str, Any]) -> tuple[ConditionSpec, ...]:
         if name == DIMENSION:
             raise DataError(f"condition {name!r}: this name is kept for D itself, give it another")
         if array.dtype.kind in "iuUSb" and array.ndim == 1:
-            classes = tuple(str(c) for c in np.unique(array))
+            classes = tuple(str(c) for c in np.unique(array.astype(str) if array.dtype.kind == "S" else array))
             specs.append(ConditionSpec(name, "class", len(classes), classes))
         elif array.dtype.kind in "iuf" and array.ndim >= 1 and array.size:
             specs.append(ConditionSpec(name, "vector", array[0].size))

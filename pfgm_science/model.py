@@ -110,6 +110,8 @@ class Model:
         """As `sample`, but still encoded: values [count, *shape] float32."""
         if count < 1:
             raise ConfigError(f"count is {count}: at least 1 sample must be asked for")
+        if not 0 <= seed < 2**32:
+            raise ConfigError(f"seed is {seed}: it must lie in [0, 2^32)")
         if batch_size < 1:
             raise ConfigError(f"batch_size is {batch_size}: at least 1 sample at a time must be drawn")
         template = self.adapter.template(count, seed)

@@ -54,6 +54,13 @@ def test_what_is_neither_class_nor_vector_is_refused(value: np.ndarray) -> None:
         describe({"odd": value})
 
 
+def test_labels_of_bytes_are_read_as_text() -> None:
+    labels = np.array([b"cat", b"dog", b"cat"])
+    specs = describe({"kind": labels})
+    assert specs[0].classes == ("cat", "dog")
+    assert encode(specs, {"kind": labels}, 3)["kind"].tolist() == [0, 1, 0]
+
+
 def test_the_name_of_d_itself_is_kept() -> None:
     with pytest.raises(DataError, match="this name is kept for D itself"):
         describe({DIMENSION: np.zeros((4, 2))})

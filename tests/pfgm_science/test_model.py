@@ -281,3 +281,9 @@ def test_bare_names_find_their_table() -> None:
     assert nest({"steps": 5, "rho": 6.0, "seed": 1, "network": {"width": 3}, "training": {"warmup": 2}}) == {
         "training": {"steps": 5, "warmup": 2}, "levels": {"rho": 6.0}, "seed": 1, "network": {"width": 3},
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_a_seed_out_of_range_is_refused_rather_than_folded(diffusion: Model, seed: int) -> None:
+    with pytest.raises(ConfigError, match=r"it must lie in \[0, 2\^32\)"):
+        diffusion.sample(1, seed=seed)
