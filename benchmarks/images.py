@@ -19,6 +19,7 @@ import numpy as np
 from benchmarks.runner import Benchmark, Table, dimension_argument, machine, parser
 from modalities.images.adapter import Images
 from modalities.images.judges import Classifier, efficientnet_features, train_classifier
+from modalities.images.metrics import pixel_features
 from pfgm_science.data import Dataset
 from pfgm_science.errors import PfgmError
 from pfgm_science.metrics import (
@@ -264,12 +265,8 @@ def _run_of(way: str, D: float) -> tuple[str, dict[str, Any]]:
 
 
 def _memorised(images: np.ndarray, train: Dataset, held_out: Dataset) -> dict[str, float]:
-    result = memorisation(*(_pixels(each) for each in (images, train.objects, held_out.objects)))
+    result = memorisation(*(pixel_features(each) for each in (images, train.objects, held_out.objects)))
     return {"distance_ratio": result.distance_ratio, "copies": result.copies, "near_copies": result.near_copies}
-
-
-def _pixels(images: np.ndarray) -> np.ndarray:
-    return images.reshape(len(images), -1).astype(np.float64) / 127.5 - 1
 
 
 @cache

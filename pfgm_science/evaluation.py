@@ -25,7 +25,7 @@ from pfgm_science.figures import GENERATED, MUTED, REAL, label, new_figure
 from pfgm_science.files import replacing
 from pfgm_science.model import Model, batch_fingerprint, encoded
 from pfgm_science.progress import duration
-from pfgm_science.report import Figure, Report, Section, Table, write
+from pfgm_science.report import Figure, Report, Section, Table, number, write
 from pfgm_science.training import LOG_FILE, read_log
 
 Array = npt.NDArray[np.float64]
@@ -245,7 +245,7 @@ def measures(evaluation: Evaluation, note: str = "") -> Section:
         for row in evaluation.rows
     ]
     notes = [
-        f"{row.name}: 95% confidence interval {_short(row.interval[0])} to {_short(row.interval[1])}."
+        f"{row.name}: 95% confidence interval {number(row.interval[0])} to {number(row.interval[1])}."
         for row in evaluation.rows
         if row.interval is not None
     ]
@@ -454,17 +454,11 @@ def _with_std(value: float, std: float) -> str:
     if not math.isfinite(value):
         return "∞" if value > 0 else "–"
     if not std > 0:
-        return _short(value)
+        return number(value)
     digits = max(0, -math.floor(math.log10(std)))
     if digits > 6 or abs(value) >= 1e6:
         return f"{value:.2e} ± {std:.0e}"
     return f"{round(value, digits) + 0.0:.{digits}f} ± {std:.{digits}f}"  # + 0.0: no minus before a zero
-
-
-def _short(value: float) -> str:
-    from pfgm_science.report import number
-
-    return number(value)
 
 
 def _text(value: Any) -> str:

@@ -22,6 +22,7 @@ from pfgm_science.data import Dataset, fingerprint
 from pfgm_science.denoiser import Denoiser, GivenDimension, Preconditioned, at_dimension
 from pfgm_science.errors import CheckpointError, ConfigError, DataError, PfgmError
 from pfgm_science.noise import StudentT, generators
+from pfgm_science.objective import denoising_loss
 from pfgm_science.sampling import sample, state_dtype
 from pfgm_science.schedule import Levels, measure_sigma_data
 from pfgm_science.solvers import State, solver_named
@@ -284,7 +285,7 @@ def fit(
         validation=validation,
         folder=folder,
         identity=identity,
-        objective=getattr(adapter, "objective", None) or _default_objective(),
+        objective=getattr(adapter, "objective", denoising_loss),
         augment=getattr(adapter, "augment", None),
         on_step=on_step,
         on_checkpoint=keep,
@@ -347,9 +348,3 @@ def _network_specs(specs: tuple[ConditionSpec, ...], config: RunConfig) -> tuple
     if config.dimension_range is None:
         return specs
     return (*specs, ConditionSpec(DIMENSION, "vector", 2))
-
-
-def _default_objective() -> Any:
-    from pfgm_science.objective import denoising_loss
-
-    return denoising_loss

@@ -11,6 +11,7 @@ import pytest
 from benchmarks import images
 from benchmarks.runner import Table
 from modalities.images.judges import Classifier, train_classifier
+from modalities.images.metrics import pixel_features
 from pfgm_science.errors import CheckpointError
 
 
@@ -33,8 +34,8 @@ def test_the_split_is_fixed_and_disjoint() -> None:
 
 def test_distances_tell_real_images_from_noise(monkeypatch: pytest.MonkeyPatch) -> None:
     """EfficientNet is an extra: pixels stand in for its features here."""
-    monkeypatch.setattr(images, "efficientnet_features", images._pixels)
-    monkeypatch.setattr(images, "_real_efficientnet", lambda name: images._pixels(images.data(name)[0].objects))
+    monkeypatch.setattr(images, "efficientnet_features", pixel_features)
+    monkeypatch.setattr(images, "_real_efficientnet", lambda name: pixel_features(images.data(name)[0].objects))
     train, held_out = images.data("digits")
     noise = np.random.default_rng(0).integers(0, 256, held_out.objects.shape, dtype=np.uint8)
     real, bad = images.distances(held_out.objects, train), images.distances(noise, train)
@@ -66,8 +67,8 @@ def test_a_file_that_is_no_classifier_is_refused(tmp_path: Path) -> None:
 def test_the_digits_study_fills_its_cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     train, held_out = (part.take(np.arange(40)) for part in images.data("digits"))
     monkeypatch.setattr(images, "data", lambda name: (train, held_out))
-    monkeypatch.setattr(images, "efficientnet_features", images._pixels)
-    monkeypatch.setattr(images, "_real_efficientnet", lambda name: images._pixels(train.objects))
+    monkeypatch.setattr(images, "efficientnet_features", pixel_features)
+    monkeypatch.setattr(images, "_real_efficientnet", lambda name: pixel_features(train.objects))
     assert images.main(["digits", "--seeds", "0", "--steps", "2", "--results", str(tmp_path),
                         "--runs", str(tmp_path / "runs")]) == 0  # fmt: skip
     table = Table("images-digits", tmp_path)

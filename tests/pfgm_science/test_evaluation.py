@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -137,8 +138,10 @@ def test_an_adapter_may_bring_its_own_views(tmp_path, run, data, monkeypatch):
 
 def test_infinite_dimension_is_written_as_such(run, data):
     model, _ = run
-    found = evaluate(model, data, count=20, evaluations=1)
-    assert found.provenance["extra dimensions D"] == "128"
+    diffusion = replace(model, config=replace(model.config, dimension=math.inf))
+    for each, written in ((model, "128"), (diffusion, "∞")):
+        found = evaluate(each, data, count=20, evaluations=1)
+        assert found.provenance["extra dimensions D"] == written
     assert not any(isinstance(v, float) and not math.isfinite(v) for v in found.to_json()["provenance"].values())
 
 
