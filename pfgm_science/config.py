@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import reprlib
 import tomllib
 import types
 from collections.abc import Mapping
@@ -212,3 +213,13 @@ def _number(value: Any) -> float:
         return float(value)
     except OverflowError:
         return math.nan
+
+
+def first_difference(saved: Any, wanted: Any, where: str = "") -> str:
+    """Where saved and wanted settings differ first, as "training.steps (400, not 200)"; "" when they agree."""
+    if isinstance(saved, dict) and isinstance(wanted, dict):
+        for key in {**saved, **wanted}:
+            if found := first_difference(saved.get(key), wanted.get(key), f"{where}.{key}" if where else key):
+                return found
+        return ""
+    return "" if saved == wanted else f"{where} ({reprlib.repr(saved)}, not {reprlib.repr(wanted)})"

@@ -14,6 +14,7 @@ from pfgm_science.condition import DIMENSION, dimension_feature
 from pfgm_science.errors import ConfigError
 
 EXACT_DIVERGENCE_UP_TO = 16
+FAR_OUT = 5.0  # in sigma: for Gaussian noise one coordinate in two million lies farther
 
 
 class Denoiser(Protocol):
@@ -27,28 +28,52 @@ class Denoiser(Protocol):
 class Preconditioned(nn.Module):
     """A network in EDM's preconditioning (Karras et al., arXiv 2206.00364, table 1): a denoiser that is easy to learn.
 
-    network(x, noise_level, condition, mask) sees input of unit size and noise_level = ln(sigma) / 4 in float32; the
-    sum of skip and output keeps the dtype of x. precision: "float32", or "bfloat16" for the network alone, which is
-    entered after normalisation because the values before it have no finite variance for D <= 2.
+    network(x, noise_level, condition, mask) sees input of unit size and noise_level = ln(s) / 4 in float32; the sum of
+    skip and output keeps the dtype of x. s is sigma, except where x lies too far out for it: see `level`.
+    sigma_data, radius: root mean square of the coordinates of the data, and that of the farthest sample (inf when it
+    is not known). precision: "float32", or "bfloat16" for the network alone, which is entered after normalisation
+    because the values before it have no finite variance for D <= 2.
     """
 
-    def __init__(self, network: nn.Module, sigma_data: float, precision: str = "float32") -> None:
+    def __init__(
+        self, network: nn.Module, sigma_data: float, precision: str = "float32", *, radius: float = math.inf
+    ) -> None:
         super().__init__()
         if not (sigma_data > 0 and math.isfinite(sigma_data)):
             raise ConfigError(f"sigma_data is {sigma_data}: the data must vary and be finite")
+        if not radius >= 0:
+            raise ConfigError(f"radius is {radius}: it must be >= 0, inf when it is not known")
         if precision not in ("float32", "bfloat16"):
             raise ConfigError(f"precision {precision!r} is not known; there are float32 and bfloat16")
         self.network = network
         self.sigma_data = sigma_data
+        self.radius = radius
         self.precision = precision
+
+    def level(self, x: Tensor, sigma: Tensor, mask: Tensor | None = None) -> Tensor:
+        """The noise level that x shows: sigma or, where data and five sigma do not reach x, what is needed to: [batch].
+
+        Small D draws small kappa: x = y + sigma z / sqrt(kappa) then lies hundreds of sigma out. Told sigma alone, the
+        input of the network and its skip connection would run away. For large D or N such x do not occur.
+        """
+        x = x if mask is None else x * mask.to(x.dtype)
+        size = _squares(x) / free_coordinates(x, mask).clamp(min=1)
+        beyond = (size - self.radius**2 - (FAR_OUT * sigma) ** 2).clamp(min=0)
+        return torch.hypot(sigma, beyond.sqrt())
+
+    def loss_weight(self, x: Tensor, sigma: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Weight of the squared error that asks the network for an output of unit size at every level: [batch]."""
+        s, d = self.level(x, sigma, mask), self.sigma_data
+        return (s**2 + d**2) / (s * d) ** 2
 
     def forward(
         self, x: Tensor, sigma: Tensor, condition: Condition | None = None, mask: Tensor | None = None
     ) -> Tensor:
-        s, d = expand(sigma.to(x.dtype), x), self.sigma_data
+        level, d = self.level(x, sigma.to(x.dtype), mask), self.sigma_data
+        s = expand(level, x)
         total = (s * s + d * d).sqrt()
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
-            output = self.network((x / total).float(), sigma.log().float() / 4, condition, mask)
+            output = self.network((x / total).float(), level.log().float() / 4, condition, mask)
         denoised: Tensor = (d / total) ** 2 * x + (s * d / total) * output.to(x.dtype)
         return denoised if mask is None else denoised * mask.to(x.dtype)
 
@@ -91,6 +116,7 @@ class AtDimension:
             raise ConfigError(f"iterations is {iterations} and nodes {nodes}: need iterations >= 1, nodes 0 or >= 2")
         self.denoiser, self.D = denoiser, float(D)
         self.iterations, self.nodes = iterations, nodes
+        self.calls = 1 if math.isinf(self.D) else nodes or iterations + 1
 
     def __call__(
         self, x: Tensor, sigma: Tensor, condition: Condition | None = None, mask: Tensor | None = None

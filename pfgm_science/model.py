@@ -19,12 +19,12 @@ from pfgm_science.batch import Batch
 from pfgm_science.condition import DIMENSION, ConditionSpec, describe, encode
 from pfgm_science.config import RunConfig, build, to_json, update
 from pfgm_science.data import Dataset, fingerprint
-from pfgm_science.denoiser import Denoiser, GivenDimension, Preconditioned, at_dimension
+from pfgm_science.denoiser import AtDimension, Denoiser, GivenDimension, Preconditioned, at_dimension
 from pfgm_science.errors import CheckpointError, ConfigError, DataError, PfgmError
 from pfgm_science.noise import StudentT, generators
 from pfgm_science.objective import denoising_loss
 from pfgm_science.sampling import sample, state_dtype
-from pfgm_science.schedule import Levels, measure_sigma_data
+from pfgm_science.schedule import Levels, measure_radius, measure_sigma_data
 from pfgm_science.solvers import State, solver_named
 from pfgm_science.training import LOG_FILE, STATE_FILE, Launcher, Progress, train
 
@@ -86,6 +86,11 @@ class Model:
             f"this model was trained at D = {trained:g} and cannot run at D = {D:g}. Models trained with "
             "--dimension inf or with a --dimension-range run at any D."
         )
+
+    def calls(self, dimension: float | None = None) -> int:
+        """Calls of the network that one evaluation of the denoiser at D takes; more than 1 under at_dimension."""
+        denoiser = self.at(dimension)
+        return denoiser.calls if isinstance(denoiser, AtDimension) else 1
 
     def sample(self, count: int, **how: Unpack[Drawing]) -> Any:
         """New objects, `count` of them. Sample i depends on (seed, i) alone, whatever batch it is drawn in.
@@ -175,6 +180,7 @@ class Model:
             "adapter": {"name": self.adapter.name, "settings": self.adapter.settings()},
             "config": to_json(self.config),
             "sigma_data": self.denoiser.sigma_data,
+            "radius": self.denoiser.radius,
             "conditions": [to_json(spec) for spec in self.specs],
             "history": dict(self.history),
         }
@@ -203,7 +209,7 @@ def load(path: str | Path) -> Model:
         config = build(RunConfig, header["config"])
         specs = tuple(ConditionSpec(**{**spec, "classes": tuple(spec["classes"])}) for spec in conditions)
         network = adapter.network(config.network, _network_specs(specs, config))
-        denoiser = Preconditioned(network, header["sigma_data"], config.training.precision)
+        denoiser = Preconditioned(network, header["sigma_data"], config.training.precision, radius=header["radius"])
         history = header["history"]
     except (AttributeError, LookupError, TypeError, ValueError, PfgmError) as error:
         reason = error if isinstance(error, PfgmError) else repr(error)
@@ -250,9 +256,12 @@ def fit(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)  # initial weights
         network = adapter.network(config.network, _network_specs(specs, config))
-    denoiser = Preconditioned(network, config.sigma_data or measure_sigma_data(batch), config.training.precision).to(
-        device
-    )
+    denoiser = Preconditioned(
+        network,
+        config.sigma_data or measure_sigma_data(batch),
+        config.training.precision,
+        radius=measure_radius(batch),
+    ).to(device)
     folder = Path(folder) if folder is not None else None
     identity = {
         "data": batch_fingerprint(batch),

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pfgm_science.batch import Batch
+from pfgm_science.batch import Batch, free_coordinates
 from pfgm_science.errors import ConfigError
 
 EDM_SIGMA_DATA = 0.5
@@ -74,11 +74,22 @@ def log_uniform(steps: int, sigma_min: float = 0.002, sigma_max: float = 80.0) -
 
 def measure_sigma_data(batch: Batch) -> float:
     """Root mean square of the free coordinates: what makes the network's input of unit size at every level."""
+    squares, free = _squares(batch)
+    return float((squares.sum() / free.sum()).sqrt())
+
+
+def measure_radius(batch: Batch) -> float:
+    """The same of the farthest sample: no data lie further out, what does is noise."""
+    squares, free = _squares(batch)
+    return float((squares / free.clamp(min=1)).max().sqrt())
+
+
+def _squares(batch: Batch) -> tuple[Tensor, Tensor]:
+    """Sum of squares and number of the free coordinates of each sample: two [batch] float64."""
     values = batch.values.double()
-    if batch.mask is None:
-        return float(values.square().mean().sqrt())
-    mask = batch.mask.double()
-    return float(((values * mask).square().sum() / mask.sum()).sqrt())
+    if batch.mask is not None:
+        values = values * batch.mask
+    return values.square().flatten(1).sum(1), free_coordinates(values, batch.mask)
 
 
 def _check_steps(steps: int) -> None:

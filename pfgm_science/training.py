@@ -10,7 +10,6 @@ import errno
 import json
 import math
 import os
-import reprlib
 import signal
 import threading
 import time
@@ -27,7 +26,7 @@ from torch import Tensor, nn
 from pfgm_science import checkpoint
 from pfgm_science.batch import Batch, Condition
 from pfgm_science.condition import DIMENSION, dimension_feature, drop
-from pfgm_science.config import RunConfig, TrainingConfig, to_json
+from pfgm_science.config import RunConfig, TrainingConfig, first_difference, to_json
 from pfgm_science.denoiser import Denoiser, Preconditioned
 from pfgm_science.errors import CheckpointError, ConfigError, PfgmError
 from pfgm_science.files import write_bytes
@@ -253,7 +252,7 @@ class _Run:
 
     def restore(self, path: Path, identity: Mapping[str, Any]) -> None:
         tensors, header = checkpoint.read(path, "state")
-        if difference := _first_difference(header.get("identity", {}), json.loads(json.dumps(identity))):
+        if difference := first_difference(header.get("identity", {}), json.loads(json.dumps(identity))):
             raise CheckpointError(
                 f"{path.parent} holds a run with another {difference}. Go on with the same settings and data, or give "
                 "another --out."
@@ -297,7 +296,8 @@ class _Run:
             condition: Condition = {**(batch.condition or {}), DIMENSION: feature.to(self.device)}
             batch = Batch(batch.values, batch.mask, condition)
         x = noise.perturb(batch.values, sigma, mask=batch.mask, generator=generator)
-        return self.objective(denoiser, batch, x, sigma, self.denoiser.sigma_data)
+        weight = self.denoiser.loss_weight(x, sigma, batch.mask)
+        return self.objective(denoiser, batch, x, sigma, weight)
 
     def _indices(self, part: int) -> Tensor:
         """Which samples a part of this step sees: passes through the data, each in an order of its own."""
@@ -464,15 +464,6 @@ def _signals() -> Iterator[list[int]]:
 def _mix(*numbers: int) -> int:
     """One 63-bit seed from several integers."""
     return int(np.random.SeedSequence([n % 2**32 for n in numbers]).generate_state(1, np.uint64)[0] >> 1)
-
-
-def _first_difference(saved: Any, wanted: Any, where: str = "") -> str:
-    if isinstance(saved, dict) and isinstance(wanted, dict):
-        for key in {**saved, **wanted}:
-            if found := _first_difference(saved.get(key), wanted.get(key), f"{where}.{key}" if where else key):
-                return found
-        return ""
-    return "" if saved == wanted else f"{where} ({reprlib.repr(saved)}, not {reprlib.repr(wanted)})"
 
 
 def _decisive(config: RunConfig) -> dict[str, Any]:

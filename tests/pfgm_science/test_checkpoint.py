@@ -182,6 +182,8 @@ def test_other_format_and_other_kind_are_refused(model_file: Path, tmp_path: Pat
         (lambda h, _: h.pop("sigma_data"), "KeyError.*sigma_data"),
         (lambda h, _: h.update(sigma_data="large"), "header is not one"),
         (lambda h, _: h.update(sigma_data=-1.0), "sigma_data is -1.0"),
+        (lambda h, _: h.pop("radius"), "KeyError.*radius"),
+        (lambda h, _: h.update(radius="far"), "header is not one"),
         (lambda h, _: h.update(conditions=[3]), "TypeError"),
         (lambda h, _: h.update(conditions=[{"name": "x"}]), "KeyError.*classes"),
         (lambda h, _: h.update(config=[]), "AttributeError|header is not one"),

@@ -91,6 +91,52 @@ def test_a_silent_network_leaves_the_skip() -> None:
     torch.testing.assert_close(Preconditioned(Recorder(), 0.5)(x, sigma), x * (0.25 / (sigma**2 + 0.25))[:, None])
 
 
+def test_what_lies_beyond_data_and_noise_is_met_at_the_level_it_shows() -> None:
+    """Small kappa of small D: the network's input stays of unit size and the skip does not carry x out."""
+    network = Recorder()
+    denoiser = Preconditioned(network, 1.0, radius=2.0)
+    sigma = torch.tensor([0.5, 0.5, 0.5, 3.0], dtype=F64)
+    x = torch.tensor([1.0, 3.2, 1000.0, 1000.0], dtype=F64)[:, None].expand(4, 3)
+    level = denoiser.level(x, sigma)
+    assert torch.equal(level[:2], sigma[:2])  # within sqrt(radius^2 + (5 sigma)^2) = 3.2016
+    torch.testing.assert_close(level[2:], torch.full((2,), 1000.0, dtype=F64), rtol=2e-4, atol=0)
+    y = denoiser(x, sigma)
+    assert network.seen is not None
+    assert float(network.seen[0].abs().max()) < 4
+    torch.testing.assert_close(network.seen[1].double(), level.log() / 4, rtol=1e-6, atol=1e-7)
+    torch.testing.assert_close(y, (1 / (1 + level**2))[:, None] * x, rtol=1e-13, atol=0)
+
+
+def test_the_level_looks_at_free_coordinates_and_follows_the_units() -> None:
+    x = 100 * randn(5, 4)
+    mask = torch.tensor([1.0, 1.0, 0.0, 0.0], dtype=F64).expand(5, 4)
+    denoiser, sigma = Preconditioned(Recorder(), 0.5, radius=1.5), full(x, 2.0)
+    level = denoiser.level(x, sigma, mask)
+    torch.testing.assert_close(level, denoiser.level(x[:, :2], sigma))
+    assert bool((level > sigma).any())
+    thousand = Preconditioned(Recorder(), 500.0, radius=1500.0)
+    torch.testing.assert_close(thousand.level(1000 * x, 1000 * sigma, mask), 1000 * level, rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize(("N", "D"), [(64, 16.0), (784, 16.0), (784, 64.0), (3072, 64.0), (2, math.inf)])
+def test_at_large_sizes_the_level_is_sigma(N: int, D: float) -> None:
+    """2,000 draws at each of three levels; one is beyond by luck once in 4e4 seeds (N = 64, D = 16), else far less."""
+    y = torch.zeros(2000, N, dtype=F64)
+    denoiser = Preconditioned(Recorder(), 1.0, radius=1.0)
+    for seed, sigma in enumerate((0.01, 1.0, 100.0)):
+        x = StudentT(D).perturb(y, full(y, sigma), generator=gen(seed))
+        assert torch.equal(denoiser.level(x, full(y, sigma)), full(y, sigma))
+
+
+def test_the_loss_weight_asks_for_unit_output() -> None:
+    """EDM, arXiv 2206.00364, table 1: 1 / c_out^2, at the level that x shows."""
+    x, sigma = torch.tensor([[0.3], [500.0]], dtype=F64), torch.tensor([0.1, 0.1], dtype=F64)
+    denoiser = Preconditioned(Recorder(), 0.5, radius=1.0)
+    s = denoiser.level(x, sigma)
+    torch.testing.assert_close(denoiser.loss_weight(x, sigma), (s**2 + 0.25) / (0.5 * s) ** 2)
+    assert float(s[0]) == 0.1 and float(s[1]) == pytest.approx(500, rel=1e-4)
+
+
 def test_padding_comes_out_as_zero() -> None:
     x, mask = randn(2, 3), torch.tensor([[1.0, 0.0, 1.0], [0.0, 0.0, 1.0]])
     network = Recorder(answer=5.0)
@@ -134,6 +180,12 @@ def test_bfloat16_is_for_the_network_alone(dtype: torch.dtype) -> None:
 def test_data_must_vary(sigma_data: float) -> None:
     with pytest.raises(ConfigError, match="the data must vary"):
         Preconditioned(Recorder(), sigma_data)
+
+
+@pytest.mark.parametrize("radius", [-1.0, math.nan])
+def test_a_radius_is_not_negative(radius: float) -> None:
+    with pytest.raises(ConfigError, match="radius is"):
+        Preconditioned(Recorder(), 1.0, radius=radius)
 
 
 def test_the_precision_must_be_known() -> None:

@@ -10,7 +10,7 @@ from scipy import stats
 
 from pfgm_science.batch import Batch
 from pfgm_science.errors import ConfigError
-from pfgm_science.schedule import Levels, karras, log_uniform, measure_sigma_data
+from pfgm_science.schedule import Levels, karras, log_uniform, measure_radius, measure_sigma_data
 
 
 def test_the_grid_is_edms() -> None:
@@ -94,3 +94,10 @@ def test_sigma_data_is_the_root_mean_square_of_the_free_coordinates() -> None:
     mask = torch.tensor([[1.0, 1.0, 0.0], [0.0, 1.0, 0.0]])
     assert measure_sigma_data(Batch(values, mask)) == pytest.approx(math.sqrt(50 / 3))
     assert measure_sigma_data(Batch(values + 9 * (1 - mask), mask)) == pytest.approx(math.sqrt(50 / 3))
+
+
+def test_the_radius_is_that_of_the_farthest_sample() -> None:
+    values = torch.tensor([[3.0, 4.0, 9.0], [0.0, 6.0, 9.0]])
+    assert measure_radius(Batch(values)) == pytest.approx(math.sqrt(117 / 3))
+    mask = torch.tensor([[1.0, 1.0, 0.0], [0.0, 1.0, 0.0]])
+    assert measure_radius(Batch(values, mask)) == pytest.approx(6)

@@ -40,12 +40,12 @@ class Recorder(nn.Module):
         return self.weight * x
 
 
-def weighted(weight: float):
+def weighted(slope: float):
     """An objective whose gradient on Recorder's one weight is the given number, whatever the data."""
 
-    def objective(denoiser: Any, batch: Batch, x: Tensor, sigma: Tensor, sigma_data: float) -> Tensor:
+    def objective(denoiser: Any, batch: Batch, x: Tensor, sigma: Tensor, weight: Tensor) -> Tensor:
         module = getattr(denoiser, "network", denoiser)
-        return module.weight * weight * torch.ones(len(batch))
+        return module.weight * slope * torch.ones(len(batch))
 
     return objective
 
@@ -186,7 +186,7 @@ def test_not_a_number_stops_with_step_and_samples(optimizer: str, tmp_path: Path
 
 @pytest.mark.parametrize("clip", [0.0, 1.0])
 def test_gradient_that_is_not_finite_stops_before_it_reaches_the_weights(clip: float) -> None:
-    def objective(denoiser: Any, batch: Batch, x: Tensor, sigma: Tensor, sigma_data: float) -> Tensor:
+    def objective(denoiser: Any, batch: Batch, x: Tensor, sigma: Tensor, weight: Tensor) -> Tensor:
         # finite, with an infinite slope
         return (denoiser.network.weight - 0.5).abs().sqrt() * torch.ones(len(batch))
 
@@ -277,9 +277,9 @@ def test_objective_and_augmentation_are_used() -> None:
     def augment(batch: Batch, generator: torch.Generator) -> Batch:
         return Batch(batch.values + 100, batch.mask, batch.condition)
 
-    def objective(denoiser: Any, batch: Batch, x: Tensor, sigma: Tensor, sigma_data: float) -> Tensor:
+    def objective(denoiser: Any, batch: Batch, x: Tensor, sigma: Tensor, weight: Tensor) -> Tensor:
         calls.append(batch)
-        return weighted(1.0)(denoiser, batch, x, sigma, sigma_data)
+        return weighted(1.0)(denoiser, batch, x, sigma, weight)
 
     run_of(config, objective=objective, augment=augment).advance()
     assert float(calls[0].values.min()) > 50
@@ -347,6 +347,6 @@ def test_tensorboard_has_the_same_figures(tmp_path: Path) -> None:
     assert shown == pytest.approx([entry["loss"] for entry in read_log(tmp_path / LOG_FILE)], rel=1e-5)
 
 
-def _forward(denoiser: Any, batch: Batch, x: Tensor, sigma: Tensor, sigma_data: float) -> Tensor:
+def _forward(denoiser: Any, batch: Batch, x: Tensor, sigma: Tensor, weight: Tensor) -> Tensor:
     """A loss that calls the network, so that Recorder sees what it is given."""
     return denoiser(x, sigma, batch.condition, batch.mask).square().flatten(1).mean(1)
