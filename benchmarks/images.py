@@ -1,6 +1,8 @@
 """Images: `digits` and `mnist5k`, unconditional and by class, over D, evaluations and seeds.
 
 Every run has the same network, budget and data; cells are kept one by one, so that a sweep goes on where it was cut.
+A set is cut into three: images to train generators on, images held out for the floor, and images for the judge alone. A
+judge that had seen either of the others would tell them from the rest of the world, and samples could beat the floor.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import tables
 from benchmarks.runner import Benchmark, Table, dimension_argument, machine, parser
 from modalities.images.adapter import Images
 from modalities.images.judges import Classifier, efficientnet_features, train_classifier
@@ -32,7 +35,7 @@ from pfgm_science.model import Model, fit
 from pfgm_science.progress import progress
 
 SPLIT_SEED = 0
-HELD_OUT = 0.2
+HELD_OUT, JUDGING = 0.2, 0.2  # shares of a set: the rest is trained on
 DIMENSIONS = (16.0, 64.0, 128.0, 512.0, 2048.0, math.inf)
 # Heun's method leaves noise behind at 9 and 5 evaluations, DPM-Solver++(2M) does not: on digits the Frechet distances
 # are 42 and 119 against 12 and 34, while at 19 and 35 the two agree.
@@ -64,6 +67,14 @@ def _parser() -> argparse.ArgumentParser:
     built.add_argument("--steps", type=int, default=None, help="training steps a run (default: the study's)")
     built.add_argument("--count", type=int, default=COUNT, help="samples a cell (default: %(default)s)")
     built.add_argument(
+        "--evaluations",
+        type=int,
+        nargs="+",
+        choices=list(EVALUATIONS),
+        default=list(EVALUATIONS),
+        help="columns of the sweep, in calls of the network",
+    )
+    built.add_argument(
         "--ways",
         nargs="+",
         choices=["trained", "one-network", "at-dimension"],
@@ -75,33 +86,24 @@ def _parser() -> argparse.ArgumentParser:
 
 NETWORK = {"kind": "unet", "channels": 16, "multipliers": [1, 2, 4], "blocks": 1, "patch": 1}
 BUDGET = {"batch_size": 32, "learning_rate": 2e-3, "checkpoint_every": 500, "network": NETWORK}
-SWEEP_TRAINING: dict[str, Any] = BUDGET | {"steps": 4000, "ema_half_life": 10_000}
-HEADLINE_TRAINING: dict[str, Any] = BUDGET | {"steps": 24_000, "ema_half_life": 40_000}
+SWEEP_TRAINING: dict[str, Any] = BUDGET | {"steps": 2000, "ema_half_life": 5_000}
+HEADLINE_TRAINING: dict[str, Any] = BUDGET | {"steps": 16_000, "ema_half_life": 40_000}
 HEADLINE_DIMENSION = 128.0
 
 
 def sweep(arguments: argparse.Namespace) -> None:
     """mnist5k, unconditional: separately trained D, one network for every D, and the D = inf network at every D."""
-    train, held_out = data("mnist5k")
+    train, held_out, _ = data("mnist5k")
     unlabelled = replace(train, condition={})
     training = SWEEP_TRAINING | ({"steps": arguments.steps} if arguments.steps else {})
-    table = Table("images-sweep", arguments.results)
-    table.describe(
-        command="pfgm benchmark images sweep",
-        data="mnist5k: 4,000 training and 1,000 held-out images",
-        training=training,
-        solvers=EVALUATIONS,
-        count=arguments.count,
-        judge_accuracy=judge("mnist5k").accuracy,
-        machine=machine(arguments.device),
-    )
+    table = _table("sweep", "mnist5k", arguments, training=training)
     _floors(table, train, held_out, arguments.count)
     for seed in arguments.seeds:
         for way in arguments.ways:
             for D in arguments.dimensions:
                 if way == "at-dimension" and math.isinf(D):
                     continue  # the same cell as trained at inf
-                keys = [{"way": way, "D": D, "seed": seed, "evaluations": n} for n in EVALUATIONS]
+                keys = [{"way": way, "D": D, "seed": seed, "evaluations": n} for n in arguments.evaluations]
                 if all(table.find(key) for key in keys):
                     continue
                 name, settings = _run_of(way, D)
@@ -109,67 +111,89 @@ def sweep(arguments: argparse.Namespace) -> None:
                 for key in keys:
                     sampler = Sampling(arguments.count, seed, key["evaluations"], dimension=D)
                     table.cell(key, partial(measure, model, train, held_out, sampler))
+    _show(arguments, "sweep-frechet")
 
 
 def headline(arguments: argparse.Namespace) -> None:
     """mnist5k, one long class-conditional run at the best D: the figure of README, at three sampling seeds."""
-    train, held_out = data("mnist5k")
+    train, held_out, _ = data("mnist5k")
     training = HEADLINE_TRAINING | ({"steps": arguments.steps} if arguments.steps else {})
-    table = Table("images-headline", arguments.results)
-    table.describe(
-        command="pfgm benchmark images headline",
-        training=training,
-        dimension=HEADLINE_DIMENSION,
-        count=arguments.count,
-        judge_accuracy=judge("mnist5k").accuracy,
-        machine=machine(arguments.device),
-    )
+    table = _table("headline", "mnist5k", arguments, training=training, dimension=HEADLINE_DIMENSION)
     _floors(table, train, held_out, arguments.count)
     model = trained(arguments, "headline", train, {"dimension": HEADLINE_DIMENSION, "seed": 0} | training)
-    for conditional in (False, True):
-        for seed in (0, 1, 2):
-            for evaluations in EVALUATIONS:
+    for seed in (0, 1, 2):
+        for conditional in (False, True):
+            for evaluations in arguments.evaluations:
                 key = {"conditional": conditional, "seed": seed, "evaluations": evaluations}
                 sampler = Sampling(arguments.count, seed, evaluations, conditional=conditional)
                 table.cell(key, partial(measure, model, train, held_out, sampler))
+    _show(arguments, "headline")
 
 
 def digits(arguments: argparse.Namespace) -> None:
     """The 8 x 8 digits of scikit-learn: one class-conditional network, sampled with and without the class."""
-    train, held_out = data("digits")
-    table = Table("images-digits", arguments.results)
+    train, held_out, _ = data("digits")
     training = {"steps": arguments.steps} if arguments.steps else {}
-    table.describe(
-        command="pfgm benchmark images digits",
-        count=len(held_out),
-        judge_accuracy=judge("digits").accuracy,
-        machine=machine(arguments.device),
-    )
-    _floors(table, train, held_out, len(held_out))
+    arguments.count = len(held_out)
+    table = _table("digits", "digits", arguments, training=training)
+    _floors(table, train, held_out, arguments.count)
     for D in (128.0, math.inf):
         for seed in arguments.seeds:
             model = trained(arguments, f"digits-d{D:g}-seed{seed}", train, {"dimension": D, "seed": seed} | training)
             for conditional in (False, True):
                 key = {"D": D, "seed": seed, "conditional": conditional}
-                sampler = Sampling(len(held_out), seed, 35, conditional=conditional)
+                sampler = Sampling(arguments.count, seed, 35, conditional=conditional)
                 table.cell(key, partial(measure, model, train, held_out, sampler))
+    _show(arguments, "digits")
 
 
 def classifier(arguments: argparse.Namespace) -> None:
-    """Train the frozen classifiers on the training images of each set and keep them in benchmarks/judges/."""
+    """Train the frozen classifiers on the images set apart for them and keep them in benchmarks/judges/."""
     for name in ("digits", "mnist5k"):
-        train, held_out = data(name)
+        _, held_out, judging = data(name)
         trained_judge = train_classifier(
-            train.objects, train.condition["label"], (held_out.objects, held_out.condition["label"]), seed=0
+            judging.objects, judging.condition["label"], (held_out.objects, held_out.condition["label"]), seed=0
         )
         trained_judge.save(JUDGES / f"{name}-classifier.safetensors")
-        print(f"{name}: accuracy {trained_judge.accuracy:.4f} on {len(held_out)} held-out images")
+        print(
+            f"{name}: trained on {len(judging)} images, accuracy {trained_judge.accuracy:.4f} on {len(held_out)} others"
+        )
+
+
+def _table(study: str, name: str, arguments: argparse.Namespace, **protocol: Any) -> Table:
+    """The table of a study, with the protocol that all its cells share."""
+    train, held_out, judging = data(name)
+    table = Table(f"images-{study}", arguments.results)
+    table.describe(
+        {
+            "data": {
+                "name": name,
+                "trained on": len(train),
+                "held out": len(held_out),
+                "judge trained on": len(judging),
+            },
+            "judge": {"accuracy": judge(name).accuracy},
+            "count": arguments.count,
+            "solvers": EVALUATIONS,
+            **protocol,
+        },
+        again=arguments.again,
+        command=f"pfgm benchmark images {study}",
+        machine=machine(arguments.device),
+    )
+    return table
+
+
+def _show(arguments: argparse.Namespace, name: str) -> None:
+    print(f"{arguments.results}: {name}\n\n{tables.render(name, arguments.results)}")
 
 
 @cache
-def data(name: str) -> tuple[Dataset, Dataset]:
-    """Training and held-out part of a named set; the split is the same for every run."""
-    return Images().dataset(name).split(HELD_OUT, SPLIT_SEED)
+def data(name: str) -> tuple[Dataset, Dataset, Dataset]:
+    """Images to train on, held-out ones and those of the judge; the split is the same for every run."""
+    rest, held_out = Images().dataset(name).split(HELD_OUT, SPLIT_SEED)
+    train, judging = rest.split(JUDGING / (1 - HELD_OUT), SPLIT_SEED)
+    return train, held_out, judging
 
 
 @cache
@@ -194,7 +218,10 @@ def trained(arguments: argparse.Namespace, name: str, train: Dataset, settings: 
 
 @dataclass(frozen=True)
 class Sampling:
-    """How the samples of a cell are drawn. conditional: every class equally often, and the class is judged."""
+    """How the samples of a cell are drawn.
+
+    evaluations: calls of the network a sample. conditional: every class equally often, and the class is judged.
+    """
 
     count: int
     seed: int
@@ -207,6 +234,7 @@ def measure(model: Model, train: Dataset, held_out: Dataset, sampling: Sampling)
     """Figures of samples against the training images; the floor beside them is the held-out images'."""
     labels = np.arange(sampling.count) % 10
     condition = {"label": labels} if sampling.conditional else None
+    calls = model.calls(sampling.dimension)
     started = time.monotonic()
     with progress(f"sampling at {sampling.evaluations} evaluations") as update:
         images = model.sample(
@@ -214,7 +242,7 @@ def measure(model: Model, train: Dataset, held_out: Dataset, sampling: Sampling)
             seed=1000 + sampling.seed,
             condition=condition,
             dimension=sampling.dimension,
-            evaluations=sampling.evaluations,
+            evaluations=sampling.evaluations // calls,
             solver=EVALUATIONS[sampling.evaluations],
             on_state=update,
         )

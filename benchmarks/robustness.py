@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from benchmarks import tables
 from benchmarks.runner import Benchmark, Table, dimension_argument, machine, parser
 from pfgm_science.batch import Condition
 from pfgm_science.denoiser import Denoiser
@@ -46,7 +47,10 @@ def main(argv: Sequence[str]) -> int:
     arguments = built.parse_args(argv)
     table = Table("robustness", arguments.results)
     table.describe(
-        command="pfgm benchmark robustness", N=N, plane=PLANE, steps=STEPS, count=arguments.count, machine=machine()
+        {"N": N, "plane": PLANE, "steps": STEPS, "count": arguments.count},
+        again=arguments.again,
+        command="pfgm benchmark robustness",
+        machine=machine(),
     )
     for seed in arguments.seeds:
         table.cell({"floor": True, "seed": seed}, partial(floor, arguments.count, seed))
@@ -54,6 +58,7 @@ def main(argv: Sequence[str]) -> int:
             for D in arguments.dimensions:
                 key = {"alpha": alpha, "D": D, "seed": seed}
                 table.cell(key, partial(frechet_after, alpha, D, arguments.count, seed))
+    print(tables.render("robustness", arguments.results))
     return 0
 
 

@@ -19,10 +19,14 @@ from typing import Any
 
 import numpy as np
 
-from pfgm_science.config import to_json
+from pfgm_science.cli import Parser
+from pfgm_science.config import first_difference, to_json
+from pfgm_science.errors import PfgmError
 from pfgm_science.files import replacing
 
-RESULTS = Path(__file__).parent / "results"
+REPOSITORY = Path(__file__).parent.parent
+# Beside the caller where the package is installed without its repository.
+RESULTS = REPOSITORY / "benchmarks" / "results" if (REPOSITORY / "pyproject.toml").exists() else Path("results")
 PUBLISHED = Path(__file__).parent / "published"
 
 
@@ -46,13 +50,24 @@ class Table:
             document = json.loads(self.path.read_text(encoding="utf-8"))
             self.about, self.cells = document["about"], document["cells"]
 
-    def describe(self, **about: Any) -> None:
-        """What holds for the whole table: command, data, protocol."""
+    def describe(self, protocol: Mapping[str, Any], *, again: bool = False, **about: Any) -> None:
+        """What holds for the whole table. protocol: what decides the figures beside the key of a cell; about: the rest.
+
+        again: forget the cells that are there. Raises PfgmError when there are cells of another protocol, because
+        figures that were not measured alike must not stand in one table.
+        """
         with self._alone():
             if self.path.exists():
                 document = json.loads(self.path.read_text(encoding="utf-8"))
                 self.about, self.cells = document["about"], document["cells"]
-            self.about = {**self.about, **to_json(about)}
+            if again:
+                self.cells = []
+            if self.cells and (other := first_difference(self.about.get("protocol", {}), to_json(protocol))):
+                raise PfgmError(
+                    f"{self.path} holds figures of another protocol: {other} now. Give --results FOLDER for a table "
+                    "of its own, or --again to measure all of this one anew."
+                )
+            self.about = {**to_json(about), "protocol": to_json(protocol)}
             self._write()
 
     def find(self, key: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -128,16 +143,18 @@ def published(name: str) -> dict[str, Any]:
 
 def parser(name: str, description: str, examples: str) -> argparse.ArgumentParser:
     """The argument parser of a benchmark, with what all share."""
-    built = argparse.ArgumentParser(
+    built = Parser(
         prog=f"pfgm benchmark {name}",
         description=description,
         epilog=f"examples:\n{examples}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     built.add_argument(
-        "--results", type=Path, default=None, help="folder of the result files (default: the repository's)"
+        "--results", type=Path, default=RESULTS, help="folder of the result files (default: %(default)s)"
     )
     built.add_argument("--runs", type=Path, default=Path("runs/benchmarks") / name, help="folder of the trained models")
+    built.add_argument("--again", action="store_true", help="forget the figures that are there and measure anew")
     built.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
     return built
 

@@ -62,14 +62,13 @@ def main(argv: Sequence[str]) -> int:
     }
     built = parser("speed", "Speed as ratios to peers in the same run (help: seconds).", EXAMPLES)
     built.add_argument("--only", nargs="+", choices=list(measures), default=list(measures))
-    built.add_argument("--repeats", type=int, default=9, help="interleaved repeats a measure (default: %(default)s)")
-    built.add_argument("--again", action="store_true", help="measure again what the result file holds")
+    built.add_argument("--repeats", type=int, default=15, help="interleaved repeats a measure (default: %(default)s)")
     arguments = built.parse_args(argv)
     table = Table("speed", arguments.results)
     if arguments.again:
         for name in arguments.only:
             table.discard(measure=name)
-    table.describe(command="pfgm benchmark speed", machine=machine(), repeats=arguments.repeats)
+    table.describe({"repeats": arguments.repeats}, command="pfgm benchmark speed", machine=machine())
     for name in arguments.only:
         try:
             figures = table.cell({"measure": name}, partial(_measured, measures[name], arguments.repeats, GOALS[name]))

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import tables
 from benchmarks.runner import Benchmark, Table, dimension_argument, machine, parser
 from modalities.vectors import datasets
 from modalities.vectors.adapter import Vectors
@@ -65,7 +66,12 @@ def run(arguments: argparse.Namespace) -> None:
     """Fill the table `vectors`: one cell a set, D and seed, and one floor a set and seed."""
     table = Table("vectors", arguments.results)
     training = TRAINING | {"steps": arguments.steps}
-    table.describe(command="pfgm benchmark vectors", training=training, count=COUNT, machine=machine(arguments.device))
+    table.describe(
+        {"training": training, "count": COUNT},
+        again=arguments.again,
+        command="pfgm benchmark vectors",
+        machine=machine(arguments.device),
+    )
     for name in arguments.sets:
         study = STUDIES[name]
         for seed in arguments.seeds:
@@ -77,6 +83,7 @@ def run(arguments: argparse.Namespace) -> None:
                 settings = training | {"dimension": D, "seed": seed}
                 folder = arguments.runs / f"{name}-d{D:g}-seed{seed}"
                 table.cell(key, partial(_fitted, study, train, fresh, settings, folder, arguments.device))
+    print(tables.render("vectors", arguments.results), tables.render("tails", arguments.results), sep="\n\n")
 
 
 def figures(study: Study, samples: np.ndarray, fresh: np.ndarray) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.runner import Table, dimension_argument, dimension_text, mean_and_spread, published, written
+from pfgm_science.errors import PfgmError
 
 
 def test_a_cell_is_measured_once_and_kept(tmp_path: Path) -> None:
@@ -42,10 +43,22 @@ def test_of_two_processes_that_measure_one_cell_the_first_counts(tmp_path: Path)
 def test_a_description_keeps_the_cells_of_another_process(tmp_path: Path) -> None:
     first, second = Table("t", tmp_path), Table("t", tmp_path)
     first.cell({"seed": 0}, lambda: {"value": 1.0})
-    second.describe(command="pfgm benchmark t")
+    second.describe({}, command="pfgm benchmark t")
     table = Table("t", tmp_path)
     assert len(table.cells) == 1
-    assert table.about == {"command": "pfgm benchmark t"}
+    assert table.about == {"command": "pfgm benchmark t", "protocol": {}}
+
+
+def test_figures_of_another_protocol_are_not_mixed_in(tmp_path: Path) -> None:
+    table = Table("t", tmp_path)
+    table.describe({"training": {"steps": 4000}}, command="pfgm benchmark t")
+    table.cell({"seed": 0}, lambda: {"value": 1.0})
+    Table("t", tmp_path).describe({"training": {"steps": 4000}}, command="the same")
+    with pytest.raises(PfgmError, match=r"training.steps \(4000, not 2000\) now.*--again"):
+        Table("t", tmp_path).describe({"training": {"steps": 2000}})
+    assert len(Table("t", tmp_path).cells) == 1
+    Table("t", tmp_path).describe({"training": {"steps": 2000}}, again=True)
+    assert Table("t", tmp_path).cells == []
 
 
 def test_a_cell_that_is_discarded_is_measured_again(tmp_path: Path) -> None:
