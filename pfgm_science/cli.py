@@ -292,6 +292,7 @@ def _train(parser: Parser) -> None:
         help="any setting, such as training.learning_rate=3e-4 or network.width=128; may be repeated",
     )
     _reading(parser)
+    parser.add_argument("--licence", metavar="WORDS", help="licence of your data, kept in the model: CC-BY-4.0")
     _device(parser)
     parser.add_argument(
         "--devices", type=_whole(1), default=1, metavar="N", help='processes, one a device (needs the extra "scale")'

@@ -12,7 +12,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 from pathlib import Path
 from typing import Any, cast
@@ -55,6 +55,8 @@ def train(args: argparse.Namespace) -> int:
     settings = settings_of(args)
     adapter = adapters.find(args.modality)()
     data = open_data(adapter, args.data, read_options(args))
+    if args.licence is not None:
+        data = replace(data, licence=args.licence)
     name = data.name if data.name != "unnamed" else Path(args.data).resolve().stem
     out = Path(args.out or Path("runs") / name)
     _check_run_folder(out)
@@ -100,7 +102,7 @@ def sample(args: argparse.Namespace) -> int:
             batch_size=args.batch_size,
             on_state=update,
         )
-    model.adapter.write(str(out), objects)
+    _write_samples(model, out, objects, condition.get("label"))
     print(f"{out}: {args.count:,} samples")
     return 0
 
@@ -110,7 +112,7 @@ def evaluate(args: argparse.Namespace) -> int:
 
     solver_named(args.solver)
     model = load(args.run).to(device_named(args.device))
-    data = open_data(model.adapter, args.data or _training_data(model), read_options(args))
+    data = open_data(model.adapter, args.data, read_options(args)) if args.data else _training_data(model, args)
     left_out = report_rejected(data)
     out = Path(args.out or _folder_of(args.run) / "evaluation")
     with progress("evaluating") as update:
@@ -269,7 +271,7 @@ def open_data(adapter: Adapter, data: str, options: Mapping[str, Any]) -> Datase
             f"{nearest(data, known)}"
         )
     read: Dataset = _with_options(adapter, "read", options, adapter.read, data)
-    return read
+    return replace(read, source=data, read=options)
 
 
 def conditions_of(specs: Sequence[ConditionSpec], pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
@@ -357,6 +359,15 @@ def _check_run_folder(out: Path) -> None:
         raise ConfigError(f"--out {out} holds a model but no state to go on from. Give another name, to keep it.")
 
 
+def _write_samples(model: Model, out: Path, objects: Any, label: str | None) -> None:
+    """With the class that was asked for, where the format has a place for it."""
+    if label is not None:
+        with suppress(DataError):
+            model.adapter.write(str(out), objects, labels=[label] * len(objects))
+            return
+    model.adapter.write(str(out), objects)
+
+
 def _check_ending(adapter: Adapter, out: Path) -> None:
     """Learn that the format is not known before sampling rather than after."""
     # Zeros need not be an object of the domain: it is enough that the ending was accepted.
@@ -364,14 +375,17 @@ def _check_ending(adapter: Adapter, out: Path) -> None:
         adapter.write(str(Path(folder) / f"probe{out.suffix}"), adapter.decode(adapter.template(1, 0)))
 
 
-def _training_data(model: Model) -> str:
+def _training_data(model: Model, args: argparse.Namespace) -> Dataset:
+    """What the model was trained on: a set by name, or files that are still where they were."""
     recorded = model.history.get("data", {})
-    name, source = recorded.get("name", ""), recorded.get("source", "")
-    if name in [each.name for each in model.adapter.datasets()]:
-        return str(name)
+    name, source, read = recorded.get("name", ""), recorded.get("source", ""), recorded.get("read")
+    if read is not None and Path(source).exists():
+        return open_data(model.adapter, source, read | read_options(args))
+    if read is None and name in [each.name for each in model.adapter.datasets()]:
+        return open_data(model.adapter, name, read_options(args))
     raise ConfigError(
-        f"this model was trained on {source or name or 'data without a name'}, which is no data set by name. Give it "
-        "with --data PATH, and with --read the options it was read with."
+        f"this model was trained on {source or name or 'data without a name'}, which is not to be found from here. "
+        "Give the data with --data PATH, and with --read the options they are read with."
     )
 
 

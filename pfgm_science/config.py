@@ -130,6 +130,15 @@ def build(kind: type[T], settings: Mapping[str, Any], where: str = "") -> T:
     return update(kind(), settings, where)
 
 
+def known_names(config: Any, where: str = "") -> list[str]:
+    """Every setting of a dataclass by its full name: ["dimension", "training.steps", ...]."""
+    names = []
+    for each in fields(config):
+        value = getattr(config, each.name)
+        names += known_names(value, f"{where}{each.name}.") if is_dataclass(value) else [f"{where}{each.name}"]
+    return names
+
+
 def update(config: T, settings: Mapping[str, Any], where: str = "") -> T:
     """A copy of a dataclass with some fields replaced, nested mappings entry by entry."""
     assert is_dataclass(config)
@@ -139,8 +148,10 @@ def update(config: T, settings: Mapping[str, Any], where: str = "") -> T:
     for key, value in settings.items():
         place = f"{where}{key}"
         if key not in names:
-            near = difflib.get_close_matches(key, names, 1)
-            hint = f" Did you mean {where}{near[0]}?" if near else ""
+            # by the last word, so that `step` finds training.steps
+            full = {name.rpartition(".")[2]: where + name for name in reversed(known_names(config))}
+            near = difflib.get_close_matches(key, [*names, *full], 1)
+            hint = f" Did you mean {full.get(near[0], where + near[0])}?" if near else ""
             raise ConfigError(f"{place} is not a setting; there are {', '.join(where + n for n in names)}.{hint}")
         current = getattr(config, key)
         if is_dataclass(current):
@@ -187,7 +198,8 @@ def _coerce(value: Any, hint: Any, place: str) -> Any:
     if origin is tuple:
         parts = get_args(hint)
         if not isinstance(value, (list, tuple)) or (Ellipsis not in parts and len(value) != len(parts)):
-            raise ConfigError(f"{place} is {value!r}: it must be a list of {len(parts)} values")
+            wanted = "values" if Ellipsis in parts else f"{len(parts)} values"
+            raise ConfigError(f"{place} is {value!r}: it must be a list of {wanted}, such as [1, 2]")
         return tuple(_coerce(v, parts[0], place) for v in value)
     if hint is float:
         if value in ("inf", "-inf"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,8 @@ class Dataset:
     objects: an array or a list of the adapter's own kind, one entry a sample.
     condition: name -> one value a sample: class names or integers ([n]), or vectors ([n, size]).
     rejected: the records a reader left out, each with its reason.
+    read: the options that a reader was given, so that the same data can be read from `source` again.
+    details: what else the adapter's `fit` should know of the objects, such as the names of columns; JSON values.
     """
 
     objects: Any
@@ -29,6 +31,8 @@ class Dataset:
     source: str = ""
     citation: str = ""
     rejected: Sequence[BadRecord] = ()
+    details: Mapping[str, Any] = field(default_factory=dict)
+    read: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         for name, value in self.condition.items():
@@ -44,13 +48,18 @@ class Dataset:
         """The samples at index ([k] integers), in that order, with the same provenance."""
         objects = self.objects[index] if isinstance(self.objects, np.ndarray) else [self.objects[i] for i in index]
         condition = {name: np.asarray(value)[index] for name, value in self.condition.items()}
-        return Dataset(objects, condition, self.name, self.licence, self.source, self.citation, self.rejected)
+        return replace(self, objects=objects, condition=condition)
 
     def split(self, fraction: float, seed: int = 0) -> tuple[Dataset, Dataset]:
         """Two parts at random: the first holds (1 - fraction) of the samples, and at least one."""
+        first, second = self.split_indices(fraction, seed)
+        return self.take(first), self.take(second)
+
+    def split_indices(self, fraction: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+        """The samples that each part of `split` holds, in order."""
         order = np.random.default_rng(seed).permutation(len(self))
         cut = max(len(self) - round(fraction * len(self)), 1)
-        return self.take(np.sort(order[:cut])), self.take(np.sort(order[cut:]))
+        return np.sort(order[:cut]), np.sort(order[cut:])
 
 
 def fingerprint(*arrays: np.ndarray) -> str:

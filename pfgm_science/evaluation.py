@@ -93,8 +93,9 @@ def evaluate(
 ) -> Evaluation:
     """Draw `count` samples and compare them with data, on the features of the model's adapter.
 
-    A conditional model is asked for the conditions of `count` real objects drawn at random. Every measure compares sets
-    of min(count, half of the data) objects, so that value and floor are of one size. When data are what the model was
+    At most as many are drawn as there are data. A conditional model is asked for the conditions of so many real objects
+    drawn at random. Every measure compares sets of min(count, half of the data) objects, so that value and floor are of
+    one size. When data are what the model was
     trained on, the nearest training objects are found and compared with those of the held-out part.
     out: a folder for report.html and evaluation.json, made if need be. run: the folder of the training run, for its
     loss curves. on_state: told of sampling progress. Raises DataError for less than 40 objects or samples of another
@@ -106,7 +107,8 @@ def evaluate(
         )
     started = time.monotonic()
     generator = np.random.default_rng(seed)
-    chosen = generator.choice(len(data), count, replace=count > len(data))
+    count = min(count, len(data))
+    chosen = generator.choice(len(data), count, replace=False)
     wanted = {spec.name for spec in model.specs}
     condition = {name: value for name, value in data.take(chosen).condition.items() if name in wanted}
     objects = model.sample(
@@ -342,7 +344,7 @@ def _provenance(
     sampling_seconds: float,
     started: float,
 ) -> dict[str, Any]:
-    history, D = model.history, model.config.dimension if dimension is None else dimension
+    history, D = model.history, model.dimension if dimension is None else dimension
     seconds = history.get("seconds")
     return {
         "data": data.name,

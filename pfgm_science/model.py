@@ -63,6 +63,12 @@ class Model:
         """Noise levels in the units of the encoded data."""
         return Levels(**vars(self.config.levels)).scaled(self.denoiser.sigma_data)
 
+    @property
+    def dimension(self) -> float:
+        """D of samples when none is asked for: that of the configuration, within the range that was trained on."""
+        D, bounds = self.config.dimension, self.config.dimension_range
+        return D if bounds is None or math.isinf(D) else min(max(D, bounds[0]), bounds[1])
+
     def at(self, dimension: float | None = None, *, nodes: int | None = None) -> Denoiser:
         """The denoiser at D extra dimensions; None is the D of the configuration.
 
@@ -71,10 +77,15 @@ class Model:
         when not given, 32 where samples have at most 16 coordinates and 0 beyond.
         """
         trained = self.config.dimension
-        D = trained if dimension is None else float(dimension)
+        D = self.dimension if dimension is None else float(dimension)
         if not D > 0:
             raise ConfigError(f"dimension is {D}: D must be > 0 (1 is PFGM, inf is diffusion)")
-        if self.config.dimension_range is not None:
+        if (bounds := self.config.dimension_range) is not None:
+            if not (bounds[0] <= D <= bounds[1] or math.isinf(D)):
+                raise ConfigError(
+                    f"this network was trained for D from {bounds[0]:g} to {bounds[1]:g} and for inf: it knows nothing of "
+                    f"D = {D:g}"
+                )
             return GivenDimension(self.denoiser, D)
         if trained == D:
             return self.denoiser
@@ -162,7 +173,7 @@ class Model:
         device = next(self.denoiser.parameters()).device
         chosen = solver_named(solver)
         grid = self.levels.grid(chosen.steps(evaluations))
-        D = self.config.dimension if dimension is None else dimension
+        D = self.dimension if dimension is None else dimension
         batch = batch.to(device)
         x = StudentT(D).prior(
             batch.values.shape,
@@ -248,9 +259,8 @@ def fit(
     elif settings:
         config = update(config, nest(settings))
     specs = describe(data.condition)
-    training, held_out = (
-        data.split(config.validation, config.seed) if len(data) > 1 else (data, data.take(np.arange(0)))
-    )
+    rows, others = data.split_indices(config.validation if len(data) > 1 else 0.0, config.seed)
+    training, held_out = data.take(rows), data.take(others)
     batch = encoded(adapter, training, specs)
     validation = encoded(adapter, held_out, specs) if len(held_out) else None
     with torch.random.fork_rng(devices=[]):
@@ -274,6 +284,7 @@ def fit(
             "licence": data.licence,
             "source": data.source,
             "citation": data.citation,
+            "read": None if data.read is None else dict(data.read),
             "fingerprint": identity["data"],
             "samples": len(data),
             "held_out": len(held_out),
@@ -294,6 +305,7 @@ def fit(
         validation=validation,
         folder=folder,
         identity=identity,
+        rows=rows,
         objective=getattr(adapter, "objective", denoising_loss),
         augment=getattr(adapter, "augment", None),
         on_step=on_step,

@@ -13,7 +13,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,6 +77,7 @@ def train(
     validation: Batch | None = None,
     folder: Path | None = None,
     identity: Mapping[str, Any] | None = None,
+    rows: Sequence[int] | np.ndarray | None = None,
     objective: Objective = denoising_loss,
     augment: Callable[[Batch, torch.Generator], Batch] | None = None,
     on_step: Callable[[Progress], None] | None = None,
@@ -86,10 +87,11 @@ def train(
     """Fit a denoiser to a batch that holds the whole training set; returns it with the averaged (EMA) weights.
 
     folder: where state and log are kept; a state found there is resumed, exactly, if its configuration and
-    `identity` (JSON values that name data and network) are the same, and refused otherwise.
+    `identity` (JSON values that name data and network) are the same, and refused otherwise. rows: the numbers that the
+    user knows the samples of data by, for messages.
     Raises PfgmError when the loss is not finite, Interrupted when a signal asked for a stop.
     """
-    run = _Run(denoiser, data, config, objective, augment, launcher)
+    run = _Run(denoiser, data, config, objective, augment, launcher, rows)
     leader = run.rank == 0
     log = _Log(folder / LOG_FILE if folder and leader else None)
     identity = {"config": _decisive(config), **(identity or {})}
@@ -143,11 +145,13 @@ class _Run:
         objective: Objective,
         augment: Callable[[Batch, torch.Generator], Batch] | None,
         launcher: Launcher | None,
+        rows: Sequence[int] | np.ndarray | None = None,
     ) -> None:
         if len(data) == 0:
             raise PfgmError("there is no training data: at least one sample is needed")
         self.config, self.settings = config, config.training
         self.objective, self.augment, self.launcher = objective, augment, launcher
+        self.rows = np.arange(len(data)) if rows is None else np.asarray(rows)
         self.rank = launcher.global_rank if launcher else 0
         self.world = launcher.world_size if launcher else 1
         if self.settings.batch_size % (self.world * self.settings.accumulation):
@@ -342,7 +346,7 @@ class _Run:
 
     def _not_finite(self, what: str, value: float) -> str:
         indices = torch.cat([self._indices(part) for part in range(self.settings.accumulation * self.world)])
-        shown = ", ".join(map(str, indices[:16].tolist()))
+        shown = ", ".join(map(str, self.rows[indices[:16].cpu().numpy()].tolist()))
         largest = float(self.data.values[indices].abs().max())
         return (
             f"the {what} became {value} at step {self.step + 1} "
@@ -388,10 +392,12 @@ class _Log:
         self.board: Any = None
 
     def rewind(self, step: int) -> None:
-        """Drop what was written after the state that is resumed."""
+        """Drop what was written after the state that is resumed; a file of somebody else's is left alone."""
         if self.path is None:
             return
         entries = read_log(self.path) if self.path.exists() else []
+        if self.path.exists() and self.path.stat().st_size and not entries:
+            raise PfgmError(f"{self.path} exists and is no log of a training run. Move it, or give another --out.")
         kept = [json.dumps(entry) + "\n" for entry in entries if entry["step"] <= step]
         write_bytes(self.path, "".join(kept).encode())
         try:

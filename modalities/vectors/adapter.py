@@ -26,18 +26,20 @@ class Vectors:
     """Rows of real numbers. The centre and scale of each column are learned from data by `fit`.
 
     Both are quantiles (median; half the width between the 16% and 84% points), so that heavy tails, whose standard
-    deviation may not exist, do not decide the scale of the rest.
+    deviation may not exist, do not decide the scale of the rest. columns: their names, which files of samples then
+    have; () where the data had none.
     """
 
     centre: tuple[float, ...] = ()
     scale: tuple[float, ...] = ()
+    columns: tuple[str, ...] = ()
 
     name: ClassVar[str] = "vectors"
     suffix: ClassVar[str] = ".csv"
 
     @classmethod
     def restore(cls, settings: Mapping[str, Any]) -> Vectors:
-        return cls(tuple(settings["centre"]), tuple(settings["scale"]))
+        return cls(tuple(settings["centre"]), tuple(settings["scale"]), tuple(settings["columns"]))
 
     def settings(self) -> dict[str, Any]:
         return {name: list(value) for name, value in asdict(self).items()}
@@ -49,7 +51,8 @@ class Vectors:
         # A column most of whose entries are equal has no such width; a constant one has none at all.
         scale = np.where(scale > 0, scale, rows.std(axis=0))
         scale = np.where(scale > 0, scale, 1.0)
-        return replace(self, centre=tuple(middle.tolist()), scale=tuple(scale.tolist()))
+        columns = tuple(data.details.get("columns", ()))
+        return replace(self, centre=tuple(middle.tolist()), scale=tuple(scale.tolist()), columns=columns)
 
     def encode(self, objects: Any) -> Batch:
         """(row - centre) / scale: [n, features] float32."""
@@ -91,7 +94,7 @@ class Vectors:
     def write(self, path: str, objects: Any, **options: Any) -> None:
         from modalities.vectors.formats import write
 
-        write(path, objects, **options)
+        write(path, objects, **{"columns": self.columns or None} | options)
 
     def datasets(self) -> list[DatasetInfo]:
         from modalities.vectors.datasets import names

@@ -1,11 +1,12 @@
 """Read and write vectors: CSV and TSV, NumPy arrays, Parquet.
 
-Objects are float64 arrays [n, features]. A Dataset has no place for the names of the columns: `columns(path)` gives
-them, and `write` takes them. What cannot be used is left out and named in `Dataset.rejected`.
+Objects are float64 arrays [n, features]; the names of the columns are in `Dataset.details["columns"]`. What cannot be
+used is left out and named in `Dataset.rejected`.
 """
 
 from __future__ import annotations
 
+import codecs
 import csv
 import difflib
 import math
@@ -30,6 +31,7 @@ Array = np.ndarray[Any, Any]
 TEXT_SUFFIXES = (".csv", ".tsv", ".txt", ".dat")
 _SEPARATORS = (",", "\t", ";", "|", " ")
 _NO_LABEL = ("", "nan")
+REPLACED = "\N{REPLACEMENT CHARACTER}"
 _KINDS = f"{' '.join(TEXT_SUFFIXES)} .npy .npz .parquet"
 
 
@@ -43,13 +45,16 @@ class _Table:
     rejected: list[BadRecord] = field(default_factory=list)
 
 
-def read(path: str | os.PathLike[str], *, label: str | None = None) -> Dataset:
+def read(
+    path: str | os.PathLike[str], *, label: str | None = None, header: bool | None = None, encoding: str = "utf-8"
+) -> Dataset:
     """Vectors at path as a Dataset of float64 [n, features], with condition {"label": ...} if there are labels.
 
     path is one of
     - .csv, .tsv, .txt, .dat: a row a line, separated by comma, tab, semicolon, bar or blanks, whichever fits the first
-      lines best. The first line is a header when none of its cells is a number; without one the columns are x0, x1, ...
-      Empty lines and lines that begin with # are passed over. Read line by line: a quoted line break is not allowed.
+      lines best. The first line is a header when none of its cells is a number or all are quoted, unless header says
+      whether it is; without one the columns are x0, x1, ... Empty lines and lines that begin with # are passed over.
+      Read line by line: a quoted line break is not allowed. A line that is not text in this encoding is rejected.
     - .npy: numbers [n, features]. .npz: such an array under "values" (or as the only array), if any the names of the
       columns under "columns" and labels under "labels".
     - .parquet: columns of numbers; needs pyarrow.
@@ -62,29 +67,22 @@ def read(path: str | os.PathLike[str], *, label: str | None = None) -> Dataset:
     Raises PfgmError for a path that does not exist or cannot be read, DataError when no row can be used, ConfigError
     for a label that is not a column.
     """
+    text = _TextOptions(header, _checked_encoding(encoding))
     with reading(path) as existing:
-        table = _load(existing, label)
+        table = _load(existing, str(label) if label is not None else None, text)
     if not table.columns:
         raise DataError(f"{path} has no column beside the label: there must be at least one of numbers.")
     if not len(table.values):
         raise DataError(_nothing(path, table.rejected))
     condition = {} if table.labels is None else {"label": table.labels}
-    return Dataset(table.values, condition, name=existing.stem, source=str(path), rejected=tuple(table.rejected))
-
-
-def columns(path: str | os.PathLike[str], *, label: str | None = None) -> tuple[str, ...]:
-    """Names of the features that `read(path, label=label)` gives, in order; x0, x1, ... where the file has none."""
-    with reading(path) as existing:
-        if existing.suffix.lower() in TEXT_SUFFIXES:
-            layout = _layout(existing)
-            names = list(layout.names)
-            if label is not None:
-                del names[_index(names, label, existing)]
-            return tuple(names)
-        if existing.suffix.lower() == ".parquet":
-            with _parquet(existing) as file:
-                return _parquet_features(file.schema_arrow, existing, label)
-        return _load(existing, label).columns
+    return Dataset(
+        table.values,
+        condition,
+        name=existing.stem,
+        source=str(path),
+        rejected=tuple(table.rejected),
+        details={"columns": _distinct(table.columns)},
+    )
 
 
 def write(
@@ -124,10 +122,26 @@ def write(
         raise ConfigError(f"vectors cannot be written as {given}: use .csv .tsv .npy .npz .parquet.")
 
 
-def _load(path: Path, label: str | None) -> _Table:
+@dataclass(frozen=True)
+class _TextOptions:
+    """What a user may have to say of a text table. header: None to find out."""
+
+    header: bool | None = None
+    encoding: str = "utf-8-sig"
+
+
+def _checked_encoding(name: str) -> str:
+    try:
+        found = codecs.lookup(name).name
+    except LookupError:
+        raise ConfigError(f"encoding {name!r} is not known: utf-8, latin-1 and utf-16 are common ones.") from None
+    return "utf-8-sig" if found == "utf-8" else found  # without the mark that some programs put before the text
+
+
+def _load(path: Path, label: str | None, text: _TextOptions) -> _Table:
     suffix = path.suffix.lower()
     if path.is_file() and suffix in TEXT_SUFFIXES:
-        return _read_text(path, label)
+        return _read_text(path, label, text)
     if path.is_file() and suffix in (".npy", ".npz"):
         return _read_arrays(path, label)
     if path.is_file() and suffix == ".parquet":
@@ -144,15 +158,16 @@ class _Layout:
     header: int
 
 
-def _read_text(path: Path, label: str | None) -> _Table:
-    layout = _layout(path)
+def _read_text(path: Path, label: str | None, options: _TextOptions) -> _Table:
+    layout = _layout(path, options)
     names = list(layout.names)
     chosen = None if label is None else _index(names, label, path)
     numbers, labels, rejected = array("d"), list[str](), list[BadRecord]()
-    for line, text in _lines(path):
+    for line, text in _lines(path, options.encoding):
         if line == layout.header:
             continue
         try:
+            _require_text(text, options.encoding)
             cells = _cells(text, layout.separator)
             if len(cells) != len(layout.names):
                 raise ValueError(f"{len(cells)} fields, not {len(layout.names)}")
@@ -172,23 +187,48 @@ def _read_text(path: Path, label: str | None) -> _Table:
     return _Table(values, tuple(names), None if chosen is None else _typed(labels), rejected)
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
+def _lines(path: Path, encoding: str) -> Iterator[tuple[int, str]]:
     """Number (from 1) and text of each line that is neither empty nor a comment."""
-    with path.open(encoding="utf-8-sig", errors="replace") as file:
+    with path.open(encoding=encoding, errors="replace") as file:
         for number, text in enumerate(file, 1):
             text = text.strip("\r\n")
             if text.strip() and not text.startswith("#"):
                 yield number, text
 
 
-def _layout(path: Path) -> _Layout:
-    first = list(islice(_lines(path), 20))
+def _distinct(names: Sequence[str]) -> list[str]:
+    """The names as `write` takes them: a second "a" is "a.1", and so is "label", the name of the labels' own column."""
+    result: list[str] = []
+    for index, name in enumerate(names):
+        name = name.strip().lstrip("#")
+        name = unique = name if _is_plain(name) else f"x{index}"
+        repeat = 0
+        while unique in ("label", *result):
+            repeat += 1
+            unique = f"{name}.{repeat}"
+        result.append(unique)
+    return result
+
+
+def _require_text(line: str, encoding: str) -> None:
+    """ValueError for a line with bytes that are no text in this encoding."""
+    if REPLACED in line:
+        raise ValueError(f"it is not {encoding.removesuffix('-sig')} text: say which it is, such as encoding=latin-1")
+
+
+def _layout(path: Path, options: _TextOptions) -> _Layout:
+    first = list(islice(_lines(path, options.encoding), 20))
     if not first:
         raise DataError(f"{path} is empty: there must be at least one row of numbers.")
     separator = _separator([text for _, text in first], "\t" if path.suffix.lower() == ".tsv" else ",")
     rows = [_cells_or_none(text, separator) for _, text in first]
     head = rows[0]
-    if head is not None and not any(_is_number(cell) for cell in head):
+    named = head is not None and (not any(map(_is_number, head)) or _all_quoted(first[0][1], separator))
+    if head is not None and (named if options.header is None else options.header):
+        try:
+            _require_text(first[0][1], options.encoding)
+        except ValueError as error:
+            raise DataError(f"the header of {path} cannot be read: {error}.") from None
         return _Layout(separator, tuple(name or f"x{index}" for index, name in enumerate(head)), first[0][0])
     widths = Counter(len(row) for row in rows if row is not None)
     width = widths.most_common(1)[0][0] if widths else 1
@@ -208,6 +248,11 @@ def _separator(lines: Sequence[str], default: str) -> str:
         if width > 1 and 2 * agreeing > len(lines) and score > best_score:
             best, best_score = separator, score
     return best
+
+
+def _all_quoted(text: str, separator: str) -> bool:
+    """Whether all cells of a line are quoted: text then, even where they look like numbers, as years do."""
+    return all(len(cell) > 1 and cell[0] == cell[-1] == '"' for cell in text.strip().split(separator))
 
 
 def _cells(text: str, separator: str) -> list[str]:
@@ -391,7 +436,7 @@ def _write_text(
 ) -> None:
     head = [*names, *([] if tags is None else ["label"])]
     for name in head:
-        if _is_number(name) or name.startswith("#"):
+        if name.startswith("#"):
             raise ConfigError(
                 f"column {name!r} would not be read back as a name from {path}: rename it, or write .npz."
             )
@@ -400,7 +445,11 @@ def _write_text(
     ends = [[]] * len(values) if tags is None else [[tag] for tag in tags.tolist()]
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, delimiter=separator, lineterminator="\n")
-        writer.writerow(head)
+        if any(map(_is_number, head)):  # quotes, around all of them, tell such names from a row
+            quoted = ('"' + name.replace('"', '""') + '"' for name in head)
+            file.write(separator.join(quoted) + "\n")
+        else:
+            writer.writerow(head)
         writer.writerows(row.tolist() + end for row, end in zip(values, ends, strict=True))
 
 

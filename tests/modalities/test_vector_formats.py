@@ -6,6 +6,7 @@ import csv
 import errno
 import os
 import sys
+from pathlib import Path
 
 import numpy as np
 import pyarrow
@@ -15,13 +16,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from modalities.vectors.formats import columns, read, write
+from modalities.vectors.formats import read, write
 from pfgm_science.errors import ConfigError, DataError, PfgmError
 
 fuzz = settings(
     deadline=None, derandomize=True, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 VALUES = np.array([[1.5, -2.0, 1e-300], [0.1, 3.0, 7.0]])
+
+
+def columns(path: Path | str, label: str | None = None) -> tuple[str, ...]:
+    return tuple(read(path, label=label).details["columns"])
 
 
 def reasons(dataset):
@@ -323,3 +328,39 @@ def test_damaged_files_raise_nothing_else(tmp_path, suffix, place, value):
         assert np.isfinite(read(path).objects).all()
     except PfgmError as error:
         assert path.name in str(error)
+
+
+def test_years_can_be_names_of_columns(tmp_path: Path) -> None:
+    """A line of numbers is a row, unless the user says that it is the header, or all of it is quoted."""
+    path = tmp_path / "a.csv"
+    path.write_text("1990,1991\n1,2\n3,4\n")
+    assert len(read(path)) == 3 and columns(path) == ("x0", "x1")
+    named = read(path, header=True)
+    assert len(named) == 2 and named.details["columns"] == ["1990", "1991"]
+    write(tmp_path / "b.csv", named.objects, columns=named.details["columns"])
+    assert (tmp_path / "b.csv").read_text().startswith('"1990","1991"\n')
+    assert columns(tmp_path / "b.csv") == ("1990", "1991")
+    assert len(read(path, header=False)) == 3
+
+
+def test_a_line_that_is_not_text_is_rejected_and_the_encoding_can_be_said(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes("a,kind\n1,été\n2,hiver\n".encode("latin-1"))
+    data = read(path, label="kind")
+    assert list(data.condition["label"]) == ["hiver"]
+    assert str(data.rejected[0]).endswith("row 2: it is not utf-8 text: say which it is, such as encoding=latin-1")
+    assert list(read(path, label="kind", encoding="latin-1").condition["label"]) == ["été", "hiver"]
+    path.write_bytes("été,b\n1,2\n".encode("latin-1"))
+    with pytest.raises(DataError, match="the header of .*a.csv cannot be read: it is not utf-8 text"):
+        read(path)
+    with pytest.raises(ConfigError, match="encoding 'klingon' is not known"):
+        read(path, encoding="klingon")
+
+
+def test_names_of_columns_are_made_to_differ(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("a,a,label,,#b\n1,2,3,4,5\n")
+    names = columns(path)
+    assert names == ("a", "a.1", "label.1", "x3", "b")
+    write(tmp_path / "b.csv", read(path).objects, columns=names)
+    assert columns(tmp_path / "b.csv") == names

@@ -355,10 +355,21 @@ def test_checkpoints_that_cannot_be_used_are_refused_by_name(
     assert not (tmp_path / "new.npy").exists()
 
 
-def test_evaluation_asks_for_data_that_have_no_name(tmp_path: Path, pfgm: Pfgm) -> None:
+def test_a_log_that_is_not_ours_is_left_alone(tmp_path: Path, pfgm: Pfgm) -> None:
+    log = tmp_path / "run" / "log.jsonl"
+    log.parent.mkdir()
+    log.write_text('{"temperature": 20}\n')
+    answer = pfgm("train", "vectors", "moons", *TINY, "--out", log.parent)
+    assert answer.code == 2
+    assert f"{log} exists and is no log of a training run" in answer.err
+    assert log.read_text() == '{"temperature": 20}\n'
+
+
+def test_evaluation_asks_for_data_that_are_gone(tmp_path: Path, pfgm: Pfgm) -> None:
     table = tmp_path / "table.csv"
     table.write_text("a,b\n1,2\n3,4\n5,6\n")
     assert pfgm("train", "vectors", table, *TINY, "--out", tmp_path / "run").code == 0
+    table.unlink()
     answer = pfgm("evaluate", tmp_path / "run")
     assert answer.code == 2
     assert str(table) in answer.err

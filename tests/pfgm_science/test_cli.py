@@ -173,7 +173,7 @@ def test_images_are_written_as_a_picture_and_as_a_folder(tmp_path: Path, pfgm: P
         answer = pfgm("sample", run, "--count", 2, "--label", 3, "--evaluations", 1, "--out", tmp_path / name)
         assert answer.code == 0, answer.err
     assert (tmp_path / "new.png").read_bytes().startswith(b"\x89PNG")
-    assert len(list((tmp_path / "folder").glob("*.png"))) == 2
+    assert len(list((tmp_path / "folder" / "3").glob("*.png"))) == 2, "in a folder of their class"
 
 
 def test_vector_conditions_are_numbers_with_commas() -> None:
@@ -244,11 +244,39 @@ def test_evaluate_compares_with_the_data_and_shows_a_table(
     assert (given["count"], given["dimension"], given["evaluations"], given["out"]) == (30, 5.0, 35, tmp_path)
 
 
-def test_evaluate_without_data_takes_those_of_the_training_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = SimpleNamespace(
-        adapter=SimpleNamespace(datasets=lambda: [SimpleNamespace(name="wine")]), history={"data": {"name": "wine"}}
-    )
-    assert commands._training_data(model) == "wine"  # type: ignore[arg-type]
+@pytest.mark.parametrize("by_name", [True, False])
+def test_evaluate_without_data_takes_those_of_the_training(
+    by_name: bool, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pfgm: Pfgm
+) -> None:
+    """By name, or from the file where they were, read as they were."""
+    if by_name:
+        run = tmp_path / "wine"
+        assert pfgm("train", "vectors", "wine", *TINY, "--out", run).code == 0
+    result = SimpleNamespace(rows=(), page=tmp_path / "report.html")
+    fake = create_autospec(evaluation.evaluate, return_value=result)
+    monkeypatch.setattr(evaluation, "evaluate", fake)
+    answer = pfgm("evaluate", run)
+    assert answer.code == 0, answer.err
+    given = fake.call_args.args[1]
+    assert len(given) == (178 if by_name else 40)
+    assert "label" in given.condition
+
+
+def test_samples_have_the_columns_and_the_class_of_the_data(run: Path, tmp_path: Path, pfgm: Pfgm) -> None:
+    words = ("--count", 2, "--evaluations", 1, "--label", "x")
+    assert pfgm("sample", run, *words, "--out", tmp_path / "new.csv").code == 0
+    head, *rows = (tmp_path / "new.csv").read_text().splitlines()
+    assert head == "a,b,label"
+    assert [row.rpartition(",")[2] for row in rows] == ["x", "x"]
+    assert pfgm("sample", run, *words, "--out", tmp_path / "new.npy").code == 0, "a format with no place for it"
+
+
+def test_the_licence_of_the_users_data_is_kept(table: Path, tmp_path: Path, pfgm: Pfgm) -> None:
+    words = ("--label", "kind", *TINY, "--licence", "CC-BY-4.0")
+    assert pfgm("train", "vectors", table, *words, "--out", tmp_path / "run").code == 0
+    history = json.loads(pfgm("info", tmp_path / "run", "--json").out)["history"]["data"]
+    assert history["licence"] == "CC-BY-4.0"
+    assert (history["source"], history["read"]) == (str(table), {"label": "kind"})
 
 
 def test_demo_says_which_page_to_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pfgm: Pfgm) -> None:

@@ -23,6 +23,8 @@ from pfgm_science.errors import ConfigError
         ({"dimesion": 3}, "dimesion is not a setting", "Did you mean dimension?"),
         ({"training": {"learning_rte": 1e-3}}, "training.learning_rte is not", "Did you mean training.learning_rate?"),
         ({"training": {"step": 3}}, "training.step is not a setting", "Did you mean training.steps?"),
+        ({"step": 3}, "step is not a setting", "Did you mean training.steps?"),
+        ({"sigma_mx": 3}, "sigma_mx is not a setting", "Did you mean levels.sigma_max?"),
         ({"levels": {"sigma_mx": 3}}, "levels.sigma_mx is not a setting", "Did you mean levels.sigma_max?"),
         ({"zzz": 3}, "zzz is not a setting; there are adapter, dimension, ", ""),
     ],

@@ -128,11 +128,14 @@ def test_at_follows_the_rules_of_the_training(diffusion: Model) -> None:
         with pytest.raises(ConfigError, match=r"trained at D = 16 and cannot run at D = .*--dimension-range"):
             single.sample(2, dimension=other)
     many = randomised(fit(Vectors(), ROWS, dimension_range=(1, 100), **TINY))
-    for D in (None, 2, math.inf, 128.0):
+    for D in (None, 2, math.inf, 100.0):
         assert isinstance(many.at(D), GivenDimension)
         assert np.isfinite(many.sample(3, dimension=D, evaluations=5)).all()
     assert not np.allclose(many.sample(3, dimension=2), many.sample(3, dimension=math.inf))
-    np.testing.assert_array_equal(many.sample(3), many.sample(3, dimension=128.0))
+    np.testing.assert_array_equal(many.sample(3), many.sample(3, dimension=100.0))  # 128, brought into the range
+    for outside in (0.5, 128.0):
+        with pytest.raises(ConfigError, match=r"trained for D from 1 to 100 and for inf: it knows nothing of D = "):
+            many.sample(3, dimension=outside)
 
 
 @pytest.mark.parametrize("D", [0, -1, math.nan])
