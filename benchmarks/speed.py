@@ -30,7 +30,7 @@ from pfgm_science.objective import denoising_loss
 from pfgm_science.sampling import last, sample
 from pfgm_science.schedule import karras, log_uniform
 from pfgm_science.solvers import DPMSolver2M, Euler, Heun, Solver
-from pfgm_science.training import _Run, make_optimizers
+from pfgm_science.training import Run, make_optimizers
 
 SHAPE = (28, 28, 1)
 GOALS = {
@@ -101,7 +101,7 @@ def training(repeats: int) -> dict[str, Any]:
     """A training step over a bare forward, backward and optimiser step of the same network on the same batch."""
     data = Batch(torch.randn(512, 1, 28, 28, generator=torch.Generator().manual_seed(0)) * 0.5)
     config = RunConfig(adapter="images", dimension=128.0, training=TrainingConfig(steps=10**6, batch_size=64))
-    run = _Run(_denoiser(), data, config, denoising_loss, None, None)
+    run = Run(_denoiser(), data, config, denoising_loss, None, None)
     network = _denoiser().network.train()
     (optimizer,) = make_optimizers(network, config.training)
     x, level, y = data.values[:64], torch.zeros(64), data.values[64:128]

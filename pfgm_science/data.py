@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -60,6 +61,32 @@ class Dataset:
         order = np.random.default_rng(seed).permutation(len(self))
         cut = max(len(self) - round(fraction * len(self)), 1)
         return np.sort(order[:cut]), np.sort(order[cut:])
+
+
+def nothing_usable(path: str | os.PathLike[str], what: str, rejected: Sequence[BadRecord]) -> str:
+    """What a reader says when every record was left out: "no row of a.csv can be used; 3 were left out: ..."."""
+    reasons = "".join(f"\n  {record}" for record in rejected[:3])
+    more = "\n  ..." if len(rejected) > 3 else ""
+    return f"no {what} of {path} can be used; {len(rejected)} were left out:{reasons}{more}"
+
+
+def checked_labels(labels: Any, count: int, path: str | os.PathLike[str]) -> np.ndarray:
+    """Labels as an array [count] of numbers or names, or [count, size] of floats; DataError for anything else."""
+    tags = np.asarray(labels)
+    if not labels_fit(tags, count):
+        raise DataError(
+            f"labels of {path} have type {tags.dtype} and shape {list(tags.shape)} for {count} samples: "
+            "give one number or name each, or one vector of floating-point numbers each."
+        )
+    return tags
+
+
+def labels_fit(labels: np.ndarray, count: int) -> bool:
+    """Whether there is one number, name or vector of floats for each of count samples."""
+    kind = labels.dtype.kind
+    return labels.shape[:1] == (count,) and (
+        (labels.ndim == 1 and kind in "biufU") or (labels.ndim == 2 and kind == "f")
+    )
 
 
 def fingerprint(*arrays: np.ndarray) -> str:

@@ -83,8 +83,8 @@ class Model:
         if (bounds := self.config.dimension_range) is not None:
             if not (bounds[0] <= D <= bounds[1] or math.isinf(D)):
                 raise ConfigError(
-                    f"this network was trained for D from {bounds[0]:g} to {bounds[1]:g} and for inf: it knows nothing of "
-                    f"D = {D:g}"
+                    f"this network was trained for D from {bounds[0]:g} to {bounds[1]:g} and for inf: it knows "
+                    f"nothing of D = {D:g}"
                 )
             return GivenDimension(self.denoiser, D)
         if trained == D:

@@ -91,7 +91,7 @@ def train(
     user knows the samples of data by, for messages.
     Raises PfgmError when the loss is not finite, Interrupted when a signal asked for a stop.
     """
-    run = _Run(denoiser, data, config, objective, augment, launcher, rows)
+    run = Run(denoiser, data, config, objective, augment, launcher, rows)
     leader = run.rank == 0
     log = _Log(folder / LOG_FILE if folder and leader else None)
     identity = {"config": _decisive(config), **(identity or {})}
@@ -134,7 +134,7 @@ def train(
     return run.averaged()
 
 
-class _Run:
+class Run:
     """The moving parts of one training run: network, average, optimisers, step."""
 
     def __init__(

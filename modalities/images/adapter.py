@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import torch
 
+from modalities.images.pixels import from_unit, to_unit
 from pfgm_science.batch import Batch
 from pfgm_science.condition import ConditionSpec
 from pfgm_science.data import Dataset, DatasetInfo
@@ -54,13 +55,11 @@ class Images:
                 f"images of {images.shape[1:]} (height, width, channels) given; this adapter knows "
                 f"{(self.height, self.width, self.channels)}. Resize them (--size) or fit another adapter."
             )
-        values = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1 - self.mean
-        return Batch(values.contiguous())
+        return Batch((to_unit(images) - self.mean).contiguous())
 
     def decode(self, batch: Batch) -> np.ndarray:
         """Values to uint8 [n, height, width, channels], clipped to what a pixel can hold."""
-        pixels = ((batch.values.float() + self.mean + 1) * 127.5).round().clamp(0, 255)
-        return pixels.to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy()
+        return from_unit(batch.values + self.mean)
 
     def template(self, count: int, seed: int) -> Batch:
         return Batch(torch.zeros(count, self.channels, self.height, self.width))

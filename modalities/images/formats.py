@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pfgm_science.data import Dataset
+from pfgm_science.data import Dataset, checked_labels, nothing_usable
 from pfgm_science.errors import BadRecord, ConfigError, DataError
 from pfgm_science.files import new_folder, read_arrays, reading, replacing, write_bytes
 
@@ -80,7 +80,9 @@ def read(path: str | os.PathLike[str], *, size: int | None = None, channels: int
     kept = _keep(kept, rejected, _shape_reasons(kept))
     kept = _keep(kept, rejected, _label_reasons(kept))
     if not kept:
-        raise DataError(_nothing(path, rejected))
+        if not rejected:
+            raise DataError(f"there is no image in {path}. Image files end in {' '.join(IMAGE_SUFFIXES)}.")
+        raise DataError(nothing_usable(path, "image", rejected))
     images = _stack([record.image for record in kept], channels)
     condition = {} if kept[0].label is None else {"label": np.asarray([record.label for record in kept])}
     return Dataset(images, condition, name=Path(path).stem, source=str(path), rejected=tuple(rejected))
@@ -144,7 +146,7 @@ def write(path: str | os.PathLike[str], images: Array, labels: Sequence[Any] | A
     another suffix, PfgmError when the disk refuses.
     """
     images = _checked(images)
-    names = None if labels is None else _checked_labels(labels, len(images), path)
+    names = None if labels is None else checked_labels(labels, len(images), path)
     suffix = "" if Path(path).is_dir() or str(path).endswith("/") else Path(path).suffix.lower()
     if names is not None and suffix in (".npy", ".png"):
         raise DataError(f"a {suffix} file cannot hold labels: write {path} as .npz, .zip or a folder.")
@@ -329,7 +331,7 @@ def _arrays(path: Path, size: int | None) -> Iterator[Record | BadRecord]:
         raise DataError(f'{path} holds the arrays {list(arrays)}: name the one of the images "images".')
     images = _channels_last(images, path)
     if labels is not None:
-        labels = _checked_labels(labels, len(images), path)
+        labels = checked_labels(labels, len(images), path)
     to_bytes = _conversion(images, path)
     for index, pixels in enumerate(images):
         if not np.isfinite(pixels).all():
@@ -433,14 +435,6 @@ def _stack(images: Sequence[Array], channels: int | None) -> Array:
     return stacked
 
 
-def _nothing(path: str | os.PathLike[str], rejected: Sequence[BadRecord]) -> str:
-    if not rejected:
-        return f"there is no image in {path}. Image files end in {' '.join(IMAGE_SUFFIXES)}."
-    reasons = "".join(f"\n  {record}" for record in rejected[:3])
-    more = "\n  ..." if len(rejected) > 3 else ""
-    return f"no image in {path} can be used; {len(rejected)} were left out:{reasons}{more}"
-
-
 def _checked(images: Array) -> Array:
     images = np.asarray(images)
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] not in (1, 3) or 0 in images.shape:
@@ -449,23 +443,6 @@ def _checked(images: Array) -> Array:
             "[n, height, width, channels] with 1 or 3 channels, and not empty."
         )
     return images
-
-
-def _checked_labels(labels: Sequence[Any] | Array, count: int, path: str | os.PathLike[str]) -> Array:
-    names = np.asarray(labels)
-    if not _labels_fit(names, count):
-        raise DataError(
-            f"labels of {path} have type {names.dtype} and shape {list(names.shape)} for {count} images: "
-            "give one number or name each, or one vector of floating-point numbers each."
-        )
-    return names
-
-
-def _labels_fit(labels: Array, count: int) -> bool:
-    kind = labels.dtype.kind
-    return labels.shape[:1] == (count,) and (
-        (labels.ndim == 1 and kind in "biufU") or (labels.ndim == 2 and kind == "f")
-    )
 
 
 def _png(pixels: Array) -> bytes:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from modalities.images.pixels import to_unit
 from pfgm_science.errors import CheckpointError, PfgmError
 from pfgm_science.files import write_bytes
 
@@ -59,7 +60,7 @@ class Classifier(nn.Module):
         self.eval()
         features, probabilities = [], []
         for start in range(0, len(images), batch_size):
-            hidden = self.body(_tensor(images[start : start + batch_size]))
+            hidden = self.body(to_unit(images[start : start + batch_size]))
             features.append(hidden)
             probabilities.append(F.softmax(self.head(hidden), dim=1))
         return torch.cat(features).double().numpy(), torch.cat(probabilities).double().numpy()
@@ -99,7 +100,7 @@ def train_classifier(
 ) -> Classifier:
     """Fit a classifier to real images with small random shifts; its accuracy is that on held_out (images, labels)."""
     classes, targets = np.unique(np.asarray(labels).astype(str), return_inverse=True)
-    x, y = _tensor(images), torch.from_numpy(targets)
+    x, y = to_unit(images), torch.from_numpy(targets)
     generator = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -141,14 +142,10 @@ def efficientnet_features(images: np.ndarray, side: int = 112, batch_size: int =
     features = []
     with torch.inference_mode():
         for start in range(0, len(images), batch_size):
-            x = _tensor(images[start : start + batch_size])
+            x = to_unit(images[start : start + batch_size])
             x = F.interpolate(x.expand(-1, 3, -1, -1), size=(side, side), mode="bilinear", align_corners=False)
             features.append(network.extract_features(x).mean((2, 3)))
     return torch.cat(features).double().numpy()
-
-
-def _tensor(images: np.ndarray) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 def _shifted(x: Tensor, reach: int, rows: int, columns: int) -> Tensor:

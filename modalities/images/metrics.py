@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from modalities.images.pixels import to_unit
+
 Array = np.ndarray[Any, Any]
 
 
 def pixel_features(images: Array) -> Array:
-    """Pixels of uint8 [n, height, width, channels] as rows: float64 [n, height * width * channels] in [-1, 1]."""
-    rows: Array = np.asarray(images).reshape(len(images), -1).astype(np.float64) / 127.5 - 1
+    """Pixels of uint8 [n, height, width, channels] as rows: float64 [n, channels * height * width] in [-1, 1]."""
+    rows: Array = to_unit(np.asarray(images)).double().flatten(1).numpy()
     return rows

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from pfgm_science.data import Dataset
+from pfgm_science.data import Dataset, checked_labels, nothing_usable
 from pfgm_science.errors import BadRecord, ConfigError, DataError, PfgmError
 from pfgm_science.files import read_arrays, reading, replacing
 
@@ -73,7 +73,9 @@ def read(
     if not table.columns:
         raise DataError(f"{path} has no column beside the label: there must be at least one of numbers.")
     if not len(table.values):
-        raise DataError(_nothing(path, table.rejected))
+        if not table.rejected:
+            raise DataError(f"there is no row of numbers in {path}.")
+        raise DataError(nothing_usable(path, "row", table.rejected))
     condition = {} if table.labels is None else {"label": table.labels}
     return Dataset(
         table.values,
@@ -470,14 +472,6 @@ def _no_pyarrow(path: str | os.PathLike[str]) -> PfgmError:
     return PfgmError(f"Parquet files such as {path} need pyarrow: pip install pyarrow")
 
 
-def _nothing(path: str | os.PathLike[str], rejected: Sequence[BadRecord]) -> str:
-    if not rejected:
-        return f"there is no row of numbers in {path}."
-    reasons = "".join(f"\n  {record}" for record in rejected[:3])
-    more = "\n  ..." if len(rejected) > 3 else ""
-    return f"no row of {path} can be used; {len(rejected)} were left out:{reasons}{more}"
-
-
 def _is_plain(text: str) -> bool:
     return bool(text) and text.isprintable() and text == text.strip()
 
@@ -495,13 +489,7 @@ def _checked_columns(columns: Sequence[str] | None, count: int) -> list[str]:
 
 
 def _checked_labels(labels: Sequence[Any] | Array, count: int, path: str | os.PathLike[str]) -> Array:
-    tags = np.asarray(labels)
-    kind = tags.dtype.kind
-    if tags.shape[:1] != (count,) or not ((tags.ndim == 1 and kind in "biufU") or (tags.ndim == 2 and kind == "f")):
-        raise DataError(
-            f"labels of {path} have type {tags.dtype} and shape {list(tags.shape)} for {count} rows: "
-            "give one number or name each, or one vector of floating-point numbers each."
-        )
+    tags = checked_labels(labels, count, path)
     if tags.ndim == 2 and Path(path).suffix.lower() != ".npz":
         raise DataError(f"vectors as labels can be kept in .npz only, not in {path}.")
     return tags

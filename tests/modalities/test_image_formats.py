@@ -356,7 +356,7 @@ def test_npz(tmp_path):
     with pytest.raises(DataError, match=r"one.*two"):
         read(tmp_path / "c.npz")
     np.savez(tmp_path / "d.npz", images=images, labels=np.arange(3))
-    with pytest.raises(DataError, match=r"labels of .*d\.npz.*4 images"):
+    with pytest.raises(DataError, match=r"labels of .*d\.npz.*4 samples"):
         read(tmp_path / "d.npz")
 
 
@@ -478,7 +478,7 @@ def test_what_cannot_be_written_is_refused(tmp_path):
         write(tmp_path / "a.jpg", images)
     with pytest.raises(DataError, match="labels"):
         write(tmp_path / "a.npy", images, [1])
-    with pytest.raises(DataError, match="1 images"):
+    with pytest.raises(DataError, match="1 samples"):
         write(tmp_path / "a.npz", images, [1, 2])
     for label in ("../up", "", "a/b", ".hidden"):
         with pytest.raises(DataError, match="folder"):

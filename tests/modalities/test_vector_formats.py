@@ -174,7 +174,7 @@ def test_npz(tmp_path):
     with pytest.raises(DataError, match=r"one.*two"):
         read(tmp_path / "d.npz")
     np.savez(tmp_path / "e.npz", values=VALUES, labels=np.arange(3))
-    with pytest.raises(DataError, match="2 rows"):
+    with pytest.raises(DataError, match="2 samples"):
         read(tmp_path / "e.npz")
     np.savez(tmp_path / "f.npz", values=VALUES, columns=np.array(["a"]))
     with pytest.raises(DataError, match="1 columns for 3"):

@@ -22,7 +22,7 @@ from pfgm_science.config import TrainingConfig
 from pfgm_science.denoiser import Preconditioned
 from pfgm_science.errors import ConfigError, PfgmError
 from pfgm_science.model import fit
-from pfgm_science.training import LOG_FILE, Progress, _Run, draw_dimensions, make_optimizers, read_log, train
+from pfgm_science.training import LOG_FILE, Progress, Run, draw_dimensions, make_optimizers, read_log, train
 
 
 class Recorder(nn.Module):
@@ -50,10 +50,10 @@ def weighted(slope: float):
     return objective
 
 
-def run_of(config: Any, data: Batch | None = None, **options: Any) -> _Run:
+def run_of(config: Any, data: Batch | None = None, **options: Any) -> Run:
     """The moving parts of a run, to look at them step by step."""
     parts = {"objective": weighted(1.0), "augment": None, "launcher": None, **options}
-    return _Run(Preconditioned(Recorder(), 0.6), data or make_data(), config, **parts)
+    return Run(Preconditioned(Recorder(), 0.6), data or make_data(), config, **parts)
 
 
 def test_loss_falls_and_the_moments_of_the_samples_are_right() -> None:
