@@ -84,8 +84,8 @@ def frechet_after(alpha: float, D: float, count: int, seed: int) -> dict[str, fl
 def disturbed(denoiser: Denoiser, x: Tensor, grid: Tensor, alpha: float, generator: torch.Generator) -> Iterator[State]:
     """Heun's trajectory with Gaussian errors of size alpha sigma added to x before each step."""
 
-    def denoise(x: Tensor, sigma: float) -> Tensor:
-        return denoiser(x, x.new_full((len(x),), sigma))
+    def denoise(x: Tensor, sigma: float | Tensor) -> Tensor:
+        return denoiser(x, torch.as_tensor(sigma).to(x).expand(len(x)))
 
     solver = Heun()
     state = State(x, float(grid[0]))

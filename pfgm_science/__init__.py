@@ -29,7 +29,18 @@ if TYPE_CHECKING:
     from pfgm_science.objective import denoising_loss
     from pfgm_science.sampling import last, sample
     from pfgm_science.schedule import Levels, karras, log_uniform
-    from pfgm_science.solvers import DPMSolver2M, Euler, Heun, Solver, State
+    from pfgm_science.solvers import (
+        DEIS,
+        IPNDM,
+        DormandPrince,
+        DPMSolver2M,
+        DPMSolver3M,
+        Euler,
+        Heun,
+        Solver,
+        State,
+        UniPC,
+    )
     from pfgm_science.training import Interrupted, train
 
     __version__: str
@@ -48,12 +59,25 @@ _HOMES = {
     "objective": ("denoising_loss",),
     "sampling": ("last", "sample"),
     "schedule": ("Levels", "karras", "log_uniform"),
-    "solvers": ("DPMSolver2M", "Euler", "Heun", "Solver", "State"),
+    "solvers": (
+        "DEIS",
+        "IPNDM",
+        "DPMSolver2M",
+        "DPMSolver3M",
+        "DormandPrince",
+        "Euler",
+        "Heun",
+        "Solver",
+        "State",
+        "UniPC",
+    ),
     "training": ("Interrupted", "train"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "DEIS",
+    "IPNDM",
     "Adapter",
     "AtDimension",
     "BadRecord",
@@ -63,10 +87,12 @@ __all__ = [
     "ConditionSpec",
     "ConfigError",
     "DPMSolver2M",
+    "DPMSolver3M",
     "DataError",
     "Dataset",
     "DatasetInfo",
     "Denoiser",
+    "DormandPrince",
     "Euler",
     "FiniteSet",
     "Gaussian",
@@ -83,6 +109,7 @@ __all__ = [
     "State",
     "StudentT",
     "TrainingConfig",
+    "UniPC",
     "__version__",
     "at_dimension",
     "denoising_loss",

@@ -355,9 +355,15 @@ def _run_argument(parser: Parser) -> None:
 def _sampling(parser: Parser) -> None:
     parser.add_argument("--dimension", type=_dimension, metavar="D", help=f"{_DIMENSION} (default: as trained)")
     parser.add_argument(
-        "--evaluations", type=_whole(1), default=35, metavar="N", help="network calls a sample (default: 35)"
+        "--evaluations", type=_whole(1), metavar="N", help="evaluations of the denoiser a sample (default: 35)"
     )
-    parser.add_argument("--solver", default="heun", metavar="NAME", help="heun (default), euler or dpm2m")
+    parser.add_argument(
+        "--solver",
+        default="heun",
+        metavar="NAME",
+        help="heun (default), euler, dpm2m, dpm3m, deis, ipndm, unipc, or dopri5, which chooses its own evaluations",
+    )
+    parser.add_argument("--tolerance", type=float, metavar="T", help="of dopri5, relative, a step (default: 1e-4)")
     parser.add_argument("--seed", type=_whole(0), default=0, metavar="N", help="seed, a whole number >= 0 (default: 0)")
     _device(parser)
 

@@ -29,7 +29,7 @@ from pfgm_science.data import Dataset
 from pfgm_science.errors import ConfigError, DataError
 from pfgm_science.model import MODEL_FILE, Model, configure, fit, load
 from pfgm_science.progress import progress, silent
-from pfgm_science.solvers import solver_named
+from pfgm_science.solvers import DormandPrince, Solver, solver_named
 from pfgm_science.training import LOG_FILE, STATE_FILE, Launcher, read_log
 
 BENCHMARKS = "pfgm_science.benchmarks"  # entry points: objects with name, description and main(argv) -> exit code
@@ -83,7 +83,7 @@ def train(args: argparse.Namespace) -> int:
 
 
 def sample(args: argparse.Namespace) -> int:
-    solver_named(args.solver)
+    solver = solver_of(args)
     model = load(args.run).to(device_named(args.device))
     pairs = list(args.condition) + ([("label", args.label)] if args.label is not None else [])
     condition = conditions_of(model.specs, pairs)
@@ -98,19 +98,19 @@ def sample(args: argparse.Namespace) -> int:
             condition=condition,
             dimension=args.dimension,
             evaluations=args.evaluations,
-            solver=args.solver,
+            solver=solver,
             batch_size=args.batch_size,
             on_state=update,
         )
     _write_samples(model, out, objects, condition.get("label"))
-    print(f"{out}: {args.count:,} samples")
+    print(f"{out}: {args.count:,} samples{_calls(model, args)}")
     return 0
 
 
 def evaluate(args: argparse.Namespace) -> int:
     from pfgm_science.evaluation import evaluate as compare
 
-    solver_named(args.solver)
+    solver = solver_of(args)
     model = load(args.run).to(device_named(args.device))
     data = open_data(model.adapter, args.data, read_options(args)) if args.data else _training_data(model, args)
     left_out = report_rejected(data)
@@ -122,7 +122,7 @@ def evaluate(args: argparse.Namespace) -> int:
             count=args.count,
             seed=args.seed,
             evaluations=args.evaluations,
-            solver=args.solver,
+            solver=solver,
             dimension=args.dimension,
             out=out,
             run=_folder_of(args.run),
@@ -274,6 +274,18 @@ def open_data(adapter: Adapter, data: str, options: Mapping[str, Any]) -> Datase
     return replace(read, source=data, read=options)
 
 
+def solver_of(args: argparse.Namespace) -> Solver:
+    """The solver that --solver and --tolerance name; ConfigError where they do not go with --evaluations."""
+    solver = solver_named(args.solver)
+    if isinstance(solver, DormandPrince) and args.tolerance is not None:
+        solver = replace(solver, tolerance=args.tolerance)
+    elif args.tolerance is not None:
+        raise ConfigError(f"--tolerance {args.tolerance:g}: {solver.name} has none; only {DormandPrince.name} does")
+    if args.evaluations is not None:
+        solver.steps(args.evaluations)
+    return solver
+
+
 def conditions_of(specs: Sequence[ConditionSpec], pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
     """Conditions from NAME=VALUE: text for a class, numbers with commas between for a vector."""
     vectors = {spec.name for spec in specs if spec.kind == "vector"}
@@ -357,6 +369,14 @@ def _check_run_folder(out: Path) -> None:
         raise ConfigError(f"--out {out}: a file of that name exists, and a run needs a folder. Give another name.")
     if (out / MODEL_FILE).exists() and not (out / STATE_FILE).exists():
         raise ConfigError(f"--out {out} holds a model but no state to go on from. Give another name, to keep it.")
+
+
+def _calls(model: Model, args: argparse.Namespace) -> str:
+    """What to add to the count of samples where an evaluation of the denoiser is more than one call of the network."""
+    calls = model.calls(args.dimension)
+    return (
+        f"; each evaluation called the network {calls} times, to run it at D = {args.dimension:g}" if calls > 1 else ""
+    )
 
 
 def _write_samples(model: Model, out: Path, objects: Any, label: str | None) -> None:

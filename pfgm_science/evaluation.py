@@ -23,9 +23,10 @@ from pfgm_science.data import Dataset
 from pfgm_science.errors import DataError, PfgmError
 from pfgm_science.figures import GENERATED, MUTED, REAL, label, new_figure
 from pfgm_science.files import replacing
-from pfgm_science.model import Model, batch_fingerprint, encoded
+from pfgm_science.model import EVALUATIONS, Model, batch_fingerprint, encoded
 from pfgm_science.progress import duration
 from pfgm_science.report import Figure, Report, Section, Table, number, write
+from pfgm_science.solvers import Solver, is_fixed, solver_named
 from pfgm_science.training import LOG_FILE, read_log
 
 Array = npt.NDArray[np.float64]
@@ -84,8 +85,8 @@ def evaluate(
     *,
     count: int = 1000,
     seed: int = 0,
-    evaluations: int = 35,
-    solver: str = "heun",
+    evaluations: int | None = None,
+    solver: str | Solver = "heun",
     dimension: float | None = None,
     out: str | Path | None = None,
     run: str | Path | None = None,
@@ -338,14 +339,16 @@ def _provenance(
     data: Dataset,
     count: int,
     seed: int,
-    evaluations: int,
-    solver: str,
+    evaluations: int | None,
+    solver: str | Solver,
     dimension: float | None,
     sampling_seconds: float,
     started: float,
 ) -> dict[str, Any]:
     history, D = model.history, model.dimension if dimension is None else dimension
     seconds = history.get("seconds")
+    chosen = solver_named(solver)
+    taken = (evaluations or EVALUATIONS) if is_fixed(chosen) else "as many as its tolerance needs"
     return {
         "data": data.name,
         "objects": len(data),
@@ -353,8 +356,9 @@ def _provenance(
         "source": data.source,
         "citation": data.citation,
         "extra dimensions D": "∞" if math.isinf(D) else f"{D:g}",
-        "solver": solver,
-        "evaluations a sample": evaluations,
+        "solver": chosen.name,
+        "evaluations a sample": taken,
+        "network calls a sample": taken if isinstance(taken, str) else taken * model.calls(dimension),
         "samples": count,
         "seed": seed,
         "conditions": ", ".join(spec.name for spec in model.specs) or "none",

@@ -25,12 +25,13 @@ from pfgm_science.noise import StudentT, generators
 from pfgm_science.objective import denoising_loss
 from pfgm_science.sampling import sample, state_dtype
 from pfgm_science.schedule import Levels, measure_radius, measure_sigma_data
-from pfgm_science.solvers import State, solver_named
+from pfgm_science.solvers import Solver, State, is_fixed, solver_named
 from pfgm_science.training import LOG_FILE, STATE_FILE, Launcher, Progress, train
 
 MODEL_FILE = "model.safetensors"
 # With few coordinates x does not tell its kappa: the expectation over kappa is then worth its evaluations.
 SMALL, SMALL_NODES = 16, 32
+EVALUATIONS = 35  # of samples when none are asked for
 
 
 class Drawing(TypedDict, total=False):
@@ -39,8 +40,8 @@ class Drawing(TypedDict, total=False):
     seed: int
     condition: Mapping[str, Any] | None
     dimension: float | None
-    evaluations: int
-    solver: str
+    evaluations: int | None
+    solver: str | Solver
     batch_size: int
     on_state: Callable[[int, int], None] | None
 
@@ -107,7 +108,8 @@ class Model:
         """New objects, `count` of them. Sample i depends on (seed, i) alone, whatever batch it is drawn in.
 
         how: seed=0; condition={name: one value for all, or one a sample}; dimension, of those that `at` allows;
-        evaluations=35; solver="heun"; batch_size=250; on_state(done, total), told of progress in samples times steps.
+        evaluations, 35 if none are given; solver="heun", or another of SOLVERS by name or as an object;
+        batch_size=250; on_state(done, total), told of progress in samples times steps.
         Raises ConfigError for what this model cannot do, PfgmError when samples are not finite.
         """
         return self.adapter.decode(self.draw(count, **how))
@@ -119,8 +121,8 @@ class Model:
         seed: int = 0,
         condition: Mapping[str, Any] | None = None,
         dimension: float | None = None,
-        evaluations: int = 35,
-        solver: str = "heun",
+        evaluations: int | None = None,
+        solver: str | Solver = "heun",
         batch_size: int = 250,
         on_state: Callable[[int, int], None] | None = None,
     ) -> Batch:
@@ -134,7 +136,7 @@ class Model:
         template = self.adapter.template(count, seed)
         batch = Batch(template.values, template.mask, self._condition(condition, count))
         values = []
-        done = 0
+        done, steps = 0, len(self.grid(solver, evaluations)) - 1
         for start in range(0, count, batch_size):
             part = batch[start : start + batch_size]
             states = self.trajectory(
@@ -148,7 +150,7 @@ class Model:
             for step, state in enumerate(states):  # noqa: B007
                 if on_state is not None and step:
                     done += len(part)
-                    on_state(done, count * solver_named(solver).steps(evaluations))
+                    on_state(done, count * steps)
             values.append(state.x.float().cpu())
         result = Batch(torch.cat(values), batch.mask, batch.condition)
         bad = (~result.values.flatten(1).isfinite().all(1)).nonzero().flatten().tolist()
@@ -166,13 +168,12 @@ class Model:
         *,
         seed: int = 0,
         dimension: float | None = None,
-        evaluations: int = 35,
-        solver: str = "heun",
+        evaluations: int | None = None,
+        solver: str | Solver = "heun",
     ) -> Iterator[State]:
         """Every state from the prior to the data, for samples of these indices; batch gives shape and condition."""
         device = next(self.denoiser.parameters()).device
-        chosen = solver_named(solver)
-        grid = self.levels.grid(chosen.steps(evaluations))
+        grid = self.grid(solver, evaluations)
         D = self.dimension if dimension is None else dimension
         batch = batch.to(device)
         x = StudentT(D).prior(
@@ -183,7 +184,20 @@ class Model:
             dtype=state_dtype(device),
             device=device,
         )
-        yield from sample(self.at(dimension), x, grid, solver=chosen, condition=batch.condition, mask=batch.mask)
+        yield from sample(
+            self.at(dimension), x, grid, solver=solver_named(solver), condition=batch.condition, mask=batch.mask
+        )
+
+    def grid(self, solver: str | Solver, evaluations: int | None = None) -> torch.Tensor:
+        """The noise levels of a solver's steps: as many as the evaluations allow, 35 when none are given.
+
+        A solver that chooses its own steps is given the first level, the last and 0; ConfigError when it is asked to
+        keep a number of evaluations.
+        """
+        chosen = solver_named(solver)
+        if evaluations is None and not is_fixed(chosen):
+            return self.levels.grid(2)
+        return self.levels.grid(chosen.steps(EVALUATIONS if evaluations is None else evaluations))
 
     def save(self, path: str | Path) -> None:
         """Write the model to one .safetensors file, whole or not at all."""

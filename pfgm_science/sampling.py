@@ -47,8 +47,9 @@ def _walk(
     condition: Condition | None,
     mask: Tensor | None,
 ) -> Iterator[State]:
-    def denoise(x: Tensor, sigma: float) -> Tensor:
-        return denoiser(x, x.new_full((len(x),), sigma), condition, mask)
+    def denoise(x: Tensor, sigma: float | Tensor) -> Tensor:
+        levels = sigma if isinstance(sigma, Tensor) else x.new_full((len(x),), sigma)
+        return denoiser(x, levels, condition, mask)
 
     yield state
     for level in levels:

@@ -23,7 +23,7 @@ from command import Pfgm
 from modalities.vectors import Vectors
 from pfgm_science import checkpoint, cli, commands, demo, evaluation
 from pfgm_science.model import load
-from pfgm_science.solvers import SOLVERS
+from pfgm_science.solvers import SOLVERS, DormandPrince
 from pfgm_science.training import read_log
 
 ROOT = Path(__file__).parents[2]
@@ -145,10 +145,23 @@ def test_samples_are_those_of_the_python_way(run: Path, tmp_path: Path, pfgm: Pf
     out = tmp_path / "new.npy"
     words = ("--count", 5, "--label", "y", "--seed", 4, "--evaluations", 5, "--solver", "dpm2m", "--dimension", 64)
     answer = pfgm("sample", run, *words, "--batch-size", 2, "--out", out)
-    assert (answer.code, answer.out) == (0, f"{out}: 5 samples\n")
+    calls = "; each evaluation called the network 32 times, to run it at D = 64"
+    assert (answer.code, answer.out) == (0, f"{out}: 5 samples{calls}\n")
     expected = load(run).sample(5, seed=4, condition={"label": "y"}, evaluations=5, solver="dpm2m", dimension=64.0)
     # Batches of another size add up in another order.
     np.testing.assert_allclose(np.load(out), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_an_adaptive_solver_takes_a_tolerance_and_no_evaluations(run: Path, tmp_path: Path, pfgm: Pfgm) -> None:
+    out = tmp_path / "new.npy"
+    words = ("--count", 3, "--label", "y", "--solver", "dopri5", "--tolerance", 1e-6)
+    assert pfgm("sample", run, *words, "--out", out).code == 0
+    expected = load(run).sample(3, condition={"label": "y"}, solver=DormandPrince(1e-6))
+    np.testing.assert_allclose(np.load(out), expected, rtol=1e-4, atol=1e-4)
+    refused = pfgm("sample", run, *words, "--evaluations", 9, "--out", out, "--force")
+    assert refused.code == 2 and "chooses its own number of evaluations" in refused.err
+    refused = pfgm("sample", run, "--tolerance", 1e-3, "--out", tmp_path / "b.npy")
+    assert refused.code == 2 and "heun has none; only dopri5 does" in refused.err
 
 
 def test_label_is_short_for_a_condition(run: Path, tmp_path: Path, pfgm: Pfgm) -> None:
@@ -241,7 +254,7 @@ def test_evaluate_compares_with_the_data_and_shows_a_table(
     assert f"Open {tmp_path / 'report.html'}" in answer.out
     assert len(fake.call_args.args[1]) == 40
     given = fake.call_args.kwargs
-    assert (given["count"], given["dimension"], given["evaluations"], given["out"]) == (30, 5.0, 35, tmp_path)
+    assert (given["count"], given["dimension"], given["evaluations"], given["out"]) == (30, 5.0, None, tmp_path)
 
 
 @pytest.mark.parametrize("by_name", [True, False])
