@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         Heun,
         Solver,
         State,
+        StochasticHeun,
         UniPC,
     )
     from pfgm_science.training import Interrupted, train
@@ -69,6 +70,7 @@ _HOMES = {
         "Heun",
         "Solver",
         "State",
+        "StochasticHeun",
         "UniPC",
     ),
     "training": ("Interrupted", "train"),
@@ -107,6 +109,7 @@ __all__ = [
     "RunConfig",
     "Solver",
     "State",
+    "StochasticHeun",
     "StudentT",
     "TrainingConfig",
     "UniPC",

@@ -361,8 +361,10 @@ def _sampling(parser: Parser) -> None:
         "--solver",
         default="heun",
         metavar="NAME",
-        help="heun (default), euler, dpm2m, dpm3m, deis, ipndm, unipc, or dopri5, which chooses its own evaluations",
+        help="heun (default), euler, dpm2m, dpm3m, deis, ipndm, unipc; stochastic, which adds noise; dopri5, which chooses "
+        "its own evaluations",
     )
+    parser.add_argument("--churn", type=float, metavar="C", help="of stochastic: noise added, 0 to 1 (default: 0.5)")
     parser.add_argument("--tolerance", type=float, metavar="T", help="of dopri5, relative, a step (default: 1e-4)")
     parser.add_argument("--seed", type=_whole(0), default=0, metavar="N", help="seed, a whole number >= 0 (default: 0)")
     _device(parser)

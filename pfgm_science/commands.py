@@ -29,7 +29,7 @@ from pfgm_science.data import Dataset
 from pfgm_science.errors import ConfigError, DataError
 from pfgm_science.model import MODEL_FILE, Model, configure, fit, load
 from pfgm_science.progress import progress, silent
-from pfgm_science.solvers import DormandPrince, Solver, solver_named
+from pfgm_science.solvers import DormandPrince, Solver, StochasticHeun, solver_named
 from pfgm_science.training import LOG_FILE, STATE_FILE, Launcher, read_log
 
 BENCHMARKS = "pfgm_science.benchmarks"  # entry points: objects with name, description and main(argv) -> exit code
@@ -277,10 +277,13 @@ def open_data(adapter: Adapter, data: str, options: Mapping[str, Any]) -> Datase
 def solver_of(args: argparse.Namespace) -> Solver:
     """The solver that --solver and --tolerance name; ConfigError where they do not go with --evaluations."""
     solver = solver_named(args.solver)
-    if isinstance(solver, DormandPrince) and args.tolerance is not None:
-        solver = replace(solver, tolerance=args.tolerance)
-    elif args.tolerance is not None:
-        raise ConfigError(f"--tolerance {args.tolerance:g}: {solver.name} has none; only {DormandPrince.name} does")
+    for name, owner in (("tolerance", DormandPrince), ("churn", StochasticHeun)):
+        value = getattr(args, name)
+        if value is None:
+            continue
+        if not isinstance(solver, owner):
+            raise ConfigError(f"--{name} {value:g}: {solver.name} has none; only {owner.name} does")
+        solver = replace(solver, **{name: value})
     if args.evaluations is not None:
         solver.steps(args.evaluations)
     return solver

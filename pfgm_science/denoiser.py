@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from pfgm_science.batch import Condition, expand, free_coordinates
 from pfgm_science.condition import DIMENSION, dimension_feature
+from pfgm_science.divergence import with_divergence
 from pfgm_science.errors import ConfigError
 
-EXACT_DIVERGENCE_UP_TO = 16
 FAR_OUT = 5.0  # in sigma: for Gaussian noise one coordinate in two million lies farther
 
 
@@ -155,7 +155,7 @@ class AtDimension:
         log_weights, denoised = [], []
         for k in range(self.nodes):
             log_s = low + k * step
-            y, divergence = self._with_divergence(x, log_s.exp(), condition, mask)
+            y, divergence = with_divergence(self.denoiser, x, log_s.exp(), condition, mask)
             slope = divergence - N + _squares(x - y) * torch.exp(-2 * log_s)
             if before is not None:
                 log_p = log_p + step * (before + slope) / 2
@@ -179,26 +179,6 @@ class AtDimension:
         most = np.minimum(gammaincinv(self.D / 2, 0.999), gammaincinv(shape, 0.999)) / least_rate
         least = torch.from_numpy(np.asarray(gammaincinv(shape, 0.001))).to(x) / most_rate
         return sigma.log() - torch.from_numpy(most).to(x).log() / 2, sigma.log() - least.log() / 2
-
-    def _with_divergence(
-        self, x: Tensor, s: Tensor, condition: Condition | None, mask: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
-        """Den(x, s) and its divergence over the free coordinates: [batch, *shape] and [batch]."""
-        size = x[0].numel()
-        if size <= EXACT_DIVERGENCE_UP_TO:
-            probes = torch.eye(size, dtype=x.dtype, device=x.device).reshape(size, *x.shape[1:])
-        else:
-            signs = torch.randint(0, 2, (1, *x.shape[1:]), generator=torch.Generator().manual_seed(0))
-            probes = signs.to(x) * 2 - 1
-        with torch.enable_grad():
-            leaf = x.detach().requires_grad_()
-            denoised = self.denoiser(leaf, s, condition, mask)
-            divergence = torch.zeros_like(s)
-            for probe in probes:
-                free = probe.expand_as(x) if mask is None else probe * mask.to(x)
-                (gradient,) = torch.autograd.grad((denoised * free).sum(), leaf, retain_graph=True)
-                divergence = divergence + (gradient * free).flatten(1).sum(1)
-        return denoised.detach(), divergence
 
 
 def at_dimension(denoiser: Denoiser, D: float, *, iterations: int = 1, nodes: int = 0) -> AtDimension:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pfgm_science.batch import Condition, expand, free_coordinates
-from pfgm_science.noise import StudentT
+from pfgm_science.noise import Generators, StudentT, uniform
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,16 @@ class FiniteSet:
         w = torch.softmax(self.log_weights(x, sigma, mask), dim=1)
         y = (w @ self.points.to(x).flatten(1)).reshape(x.shape)
         return y if mask is None else y * mask
+
+    def draw_log_kappa(self, x: Tensor, sigma: Tensor, mask: Tensor | None, generator: Generators) -> Tensor:
+        """log kappa ~ p(log kappa | x), by way of a point drawn from p(y | x): [batch], float64."""
+        w = torch.softmax(self.log_weights(x, sigma, mask).double(), dim=1)
+        chosen = (w.cumsum(1) < uniform(len(x), generator).to(w.device)[:, None] * w.sum(1, keepdim=True)).sum(1)
+        error = x - self.points.to(x)[chosen.clamp(max=w.shape[1] - 1)].reshape(x.shape)
+        if mask is not None:
+            error = error * mask
+        squared, N = error.flatten(1).square().sum(1), free_coordinates(x, mask)
+        return StudentT(self.D).posterior_log_kappa(squared, sigma, N, generator=generator)
 
     def log_weights(self, x: Tensor, sigma: Tensor, mask: Tensor | None = None) -> Tensor:
         """Log posterior weight of each point up to a constant a sample: [batch, n]."""
@@ -64,17 +74,42 @@ class Gaussian:
         self, x: Tensor, sigma: Tensor, condition: Condition | None = None, mask: Tensor | None = None
     ) -> Tensor:
         flat = x.double().flatten(1)
-        variance = torch.as_tensor(self.std, dtype=torch.float64, device=x.device).square()
-        levels, group = torch.unique(variance.expand(x.shape[1:]).flatten(), return_inverse=True)
         free = torch.ones_like(flat) if mask is None else mask.double().flatten(1)
-        squared = flat.new_zeros(len(x), len(levels)).index_add_(1, group, flat.square() * free)
-        count = flat.new_zeros(len(x), len(levels)).index_add_(1, group, free)
+        levels, squared, count = self._sums(x, mask)
+        group = self._groups(x)[1]
         sigma = torch.as_tensor(sigma, dtype=torch.float64, device=x.device).expand(len(x))
         log_kappa, weight = self._posterior(levels, squared, count, sigma)
         shrink = levels / (levels + (sigma[:, None] ** 2 * torch.exp(-log_kappa))[..., None])
         mean = (weight[..., None] * shrink).sum(1)
         denoised: Tensor = (flat * free * mean[:, group]).reshape(x.shape).to(x.dtype)
         return denoised
+
+    def _groups(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The different variances [levels], and which of them each coordinate has [N]."""
+        variance = torch.as_tensor(self.std, dtype=torch.float64, device=x.device).square()
+        levels, group = torch.unique(variance.expand(x.shape[1:]).flatten(), return_inverse=True)
+        return levels, group
+
+    def _sums(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        """Variances [levels], and the squares and the number of the free coordinates of each: two [batch, levels]."""
+        flat = x.double().flatten(1)
+        levels, group = self._groups(x)
+        free = torch.ones_like(flat) if mask is None else mask.double().flatten(1)
+        squared = flat.new_zeros(len(x), len(levels)).index_add_(1, group, flat.square() * free)
+        count = flat.new_zeros(len(x), len(levels)).index_add_(1, group, free)
+        return levels, squared, count
+
+    def draw_log_kappa(self, x: Tensor, sigma: Tensor, mask: Tensor | None, generator: Generators) -> Tensor:
+        """log kappa ~ p(log kappa | x), evenly between the nodes of the quadrature: [batch], float64."""
+        log_kappa, weight = self._posterior(*self._sums(x, mask), torch.as_tensor(sigma).double().expand(len(x)))
+        if log_kappa.shape[1] == 1:
+            return log_kappa[:, 0]
+        u = uniform(len(x), generator).to(weight.device)[:, None]
+        total = weight.cumsum(1) / weight.sum(1, keepdim=True)
+        chosen = (total < u).sum(1, keepdim=True).clamp(max=weight.shape[1] - 1)
+        share = (u - (total - weight).gather(1, chosen)) / weight.gather(1, chosen).clamp(min=1e-300)
+        step = log_kappa[:, 1:2] - log_kappa[:, :1]
+        return (log_kappa.gather(1, chosen) + (share.clamp(0, 1) - 0.5) * step)[:, 0]
 
     def _posterior(self, levels: Tensor, squared: Tensor, count: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
         """Nodes in log kappa and their posterior weights: two [batch, nodes]."""

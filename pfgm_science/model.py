@@ -26,6 +26,7 @@ from pfgm_science.objective import denoising_loss
 from pfgm_science.sampling import sample, state_dtype
 from pfgm_science.schedule import Levels, measure_radius, measure_sigma_data
 from pfgm_science.solvers import Solver, State, is_fixed, solver_named
+from pfgm_science.stochastic import Renewal, StochasticHeun
 from pfgm_science.training import LOG_FILE, STATE_FILE, Launcher, Progress, train
 
 MODEL_FILE = "model.safetensors"
@@ -176,17 +177,19 @@ class Model:
         grid = self.grid(solver, evaluations)
         D = self.dimension if dimension is None else dimension
         batch = batch.to(device)
+        denoiser, chosen = self.at(dimension), solver_named(solver)
+        sources = generators(sample_seeds(seed, indices))
         x = StudentT(D).prior(
             batch.values.shape,
             float(grid[0]),
             mask=batch.mask,
-            generator=generators(sample_seeds(seed, indices)),
+            generator=sources,
             dtype=state_dtype(device),
             device=device,
         )
-        yield from sample(
-            self.at(dimension), x, grid, solver=solver_named(solver), condition=batch.condition, mask=batch.mask
-        )
+        if isinstance(chosen, StochasticHeun):
+            chosen = chosen.bound(Renewal(D, denoiser, sources, batch.condition, batch.mask))
+        yield from sample(denoiser, x, grid, solver=chosen, condition=batch.condition, mask=batch.mask)
 
     def grid(self, solver: str | Solver, evaluations: int | None = None) -> torch.Tensor:
         """The noise levels of a solver's steps: as many as the evaluations allow, 35 when none are given.

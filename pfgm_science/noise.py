@@ -162,6 +162,15 @@ def normal(shape: Sequence[int], generator: Generators, dtype: torch.dtype = tor
     return torch.stack(rows) if rows else torch.empty(tuple(shape), dtype=dtype)
 
 
+def uniform(count: int, generator: Generators) -> Tensor:
+    """Uniform values in [0, 1): [count] float64; with one generator a sample, each gives one."""
+    if isinstance(generator, torch.Generator):
+        return torch.rand(count, generator=generator, dtype=torch.float64, device=generator.device)
+    _check_count(generator, count)
+    rows = [torch.rand((), generator=g, dtype=torch.float64, device=g.device) for g in generator]
+    return torch.stack(rows) if rows else torch.empty(0, dtype=torch.float64)
+
+
 def _log_gamma_variate(shape: Tensor, generator: Generators) -> Tensor:
     """log of a Gamma(shape, 1) variate, [batch] float64, without underflow for small shapes."""
     if isinstance(generator, torch.Generator):

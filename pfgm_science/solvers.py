@@ -10,11 +10,14 @@ from pfgm_science.errors import ConfigError
 from pfgm_science.multistep import DEIS, IPNDM, DPMSolver2M, DPMSolver3M, UniPC
 from pfgm_science.onestep import Euler, Heun
 from pfgm_science.state import Denoise, Estimate, Solver, State
+from pfgm_science.stochastic import StochasticHeun
 
+# As many evaluations as they are told, and no noise.
 FIXED: dict[str, Solver] = {
     solver.name: solver for solver in (Euler(), Heun(), DPMSolver2M(), DPMSolver3M(), DEIS(), IPNDM(), UniPC())
 }
-SOLVERS: dict[str, Solver] = {**FIXED, DormandPrince.name: DormandPrince()}
+DETERMINISTIC: dict[str, Solver] = {**FIXED, DormandPrince.name: DormandPrince()}
+SOLVERS: dict[str, Solver] = {**DETERMINISTIC, StochasticHeun.name: StochasticHeun()}
 
 
 def is_fixed(solver: Solver) -> bool:
@@ -33,6 +36,7 @@ def solver_named(name: str | Solver) -> Solver:
 
 __all__ = [
     "DEIS",
+    "DETERMINISTIC",
     "FIXED",
     "IPNDM",
     "SOLVERS",
@@ -45,6 +49,7 @@ __all__ = [
     "Heun",
     "Solver",
     "State",
+    "StochasticHeun",
     "UniPC",
     "is_fixed",
     "solver_named",

@@ -160,6 +160,11 @@ def test_an_adaptive_solver_takes_a_tolerance_and_no_evaluations(run: Path, tmp_
     np.testing.assert_allclose(np.load(out), expected, rtol=1e-4, atol=1e-4)
     refused = pfgm("sample", run, *words, "--evaluations", 9, "--out", out, "--force")
     assert refused.code == 2 and "chooses its own number of evaluations" in refused.err
+    words = ("--solver", "stochastic", "--evaluations", 7)
+    churned = pfgm("sample", run, *words, "--churn", 0.2, "--out", tmp_path / "c.npy")
+    assert churned.code == 0, churned.err
+    refused = pfgm("sample", run, "--churn", -1, "--solver", "stochastic", "--out", tmp_path / "d.npy")
+    assert refused.code == 2 and "churn is -1.0: it must be >= 0" in refused.err
     refused = pfgm("sample", run, "--tolerance", 1e-3, "--out", tmp_path / "b.npy")
     assert refused.code == 2 and "heun has none; only dopri5 does" in refused.err
 

@@ -16,7 +16,7 @@ from pfgm_science.exact import FiniteSet, Gaussian
 from pfgm_science.noise import StudentT, generators
 from pfgm_science.sampling import last, sample, state_dtype
 from pfgm_science.schedule import Levels, karras, log_uniform
-from pfgm_science.solvers import SOLVERS, Solver
+from pfgm_science.solvers import DETERMINISTIC, SOLVERS, Solver
 
 F64 = torch.float64
 POINTS = torch.tensor([[-1.0], [0.3], [2.0]], dtype=F64)
@@ -91,7 +91,7 @@ def test_a_diffusion_denoiser_samples_at_another_dimension() -> None:
     assert stats.chisquare(found, count * WEIGHTS.numpy()).pvalue > 1e-6
 
 
-@pytest.mark.parametrize("solver", SOLVERS.values(), ids=SOLVERS)
+@pytest.mark.parametrize("solver", DETERMINISTIC.values(), ids=DETERMINISTIC)
 @pytest.mark.parametrize("D", [0.5, 8.0, math.inf])
 def test_data_times_1000_give_samples_times_1000(solver: Solver, D: float) -> None:
     points, levels = randn(6, 3) / 2, Levels()

@@ -1,0 +1,52 @@
+"""The divergence of a denoiser, exactly or by Hutchinson's estimate."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from pfgm_science.batch import Condition
+
+if TYPE_CHECKING:
+    from pfgm_science.denoiser import Denoiser
+
+EXACT_UP_TO = 16  # coordinates
+
+
+def probes(x: Tensor, count: int = 0, seed: int = 0) -> Tensor:
+    """Directions v with mean of v v^T = 1, the same for every sample: [count, *shape], or [N, *shape], which is exact.
+
+    count: of random signs (Hutchinson's estimate); 0 for one where N > 16, and else for the exact divergence.
+    """
+    size = x[0].numel()
+    if (count == 0 and size <= EXACT_UP_TO) or count >= size:
+        axes: Tensor = torch.eye(size, dtype=x.dtype, device=x.device) * size**0.5
+        return axes.reshape(size, *x.shape[1:])
+    generator = torch.Generator().manual_seed(seed)
+    return (torch.randint(0, 2, (max(count, 1), *x.shape[1:]), generator=generator) * 2 - 1).to(x)
+
+
+def with_divergence(
+    denoiser: Denoiser,
+    x: Tensor,
+    sigma: Tensor,
+    condition: Condition | None = None,
+    mask: Tensor | None = None,
+    directions: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Den(x, sigma), and its divergence over the free coordinates: [batch, *shape] and [batch].
+
+    directions: see `probes`; v . J v is averaged over them.
+    """
+    directions = probes(x) if directions is None else directions
+    with torch.enable_grad():
+        leaf = x.detach().requires_grad_()
+        denoised = denoiser(leaf, sigma, condition, mask)
+        divergence = x.new_zeros(len(x))
+        for direction in directions:
+            free = direction.expand_as(x) if mask is None else direction * mask.to(x)
+            (gradient,) = torch.autograd.grad((denoised * free).sum(), leaf, retain_graph=True)
+            divergence = divergence + (gradient * free).flatten(1).sum(1) / len(directions)
+    return denoised.detach(), divergence
