@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from pfgm_science.denoiser import AtDimension, Denoiser, GivenDimension, Preconditioned, at_dimension
     from pfgm_science.errors import BadRecord, CheckpointError, ConfigError, DataError, PfgmError
     from pfgm_science.exact import FiniteSet, Gaussian
-    from pfgm_science.model import Model, fit, load
+    from pfgm_science.guidance import EnergyGuided, Guided, autoguidance, classifier_free
+    from pfgm_science.model import Guidance, Model, fit, load
     from pfgm_science.noise import StudentT
     from pfgm_science.objective import denoising_loss
     from pfgm_science.sampling import last, sample
@@ -55,7 +56,8 @@ _HOMES = {
     "denoiser": ("AtDimension", "Denoiser", "GivenDimension", "Preconditioned", "at_dimension"),
     "errors": ("BadRecord", "CheckpointError", "ConfigError", "DataError", "PfgmError"),
     "exact": ("FiniteSet", "Gaussian"),
-    "model": ("Model", "fit", "load"),
+    "guidance": ("EnergyGuided", "Guided", "autoguidance", "classifier_free"),
+    "model": ("Guidance", "Model", "fit", "load"),
     "noise": ("StudentT",),
     "objective": ("denoising_loss",),
     "sampling": ("last", "sample"),
@@ -95,10 +97,13 @@ __all__ = [
     "DatasetInfo",
     "Denoiser",
     "DormandPrince",
+    "EnergyGuided",
     "Euler",
     "FiniteSet",
     "Gaussian",
     "GivenDimension",
+    "Guidance",
+    "Guided",
     "Heun",
     "Interrupted",
     "Levels",
@@ -115,6 +120,8 @@ __all__ = [
     "UniPC",
     "__version__",
     "at_dimension",
+    "autoguidance",
+    "classifier_free",
     "denoising_loss",
     "fit",
     "karras",

@@ -6,6 +6,7 @@ Nothing but the standard library is imported here, so that help is there at once
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import re
 import signal
@@ -222,7 +223,8 @@ def _parsers() -> tuple[Parser, dict[str, Parser]]:
             "draw new objects from a trained model",
             "pfgm sample runs/digits --count 100 --out new.png",
             "pfgm sample runs/digits --label 3 --seed 1 --out threes.npz",
-            "pfgm sample runs/digits --dimension 64 --evaluations 9 --solver dpm2m --out folder",
+            "pfgm sample runs/digits --dimension 64 --evaluations 9 --solver unipc --out folder",
+            "pfgm sample runs/digits --label 7 --guidance 2 --guidance-interval 0.2,3",
             "pfgm sample runs/weather --condition season=winter --condition wind=0.5,1.2",
             more="Sample i depends on the seed and on i alone.",
         )
@@ -312,6 +314,17 @@ def _sample(parser: Parser) -> None:
         help="a class, or the numbers of a vector with commas between; may be repeated",
     )
     _sampling(parser)
+    parser.add_argument(
+        "--guidance", type=float, metavar="W", help="pull towards the condition: 1 is none, 2 a common start"
+    )
+    parser.add_argument(
+        "--guidance-interval",
+        type=_interval,
+        default=(0.0, math.inf),
+        metavar="LOW,HIGH",
+        help="noise levels with guidance, for data of size 0.5 (default: all)",
+    )
+    parser.add_argument("--guide", metavar="RUN", help="be guided by this weaker model rather than by no condition")
     parser.add_argument("--batch-size", type=_whole(1), default=250, metavar="N", help="samples at once (default: 250)")
     parser.add_argument(
         "--out", metavar="PATH", help="file or folder; its ending says the format (default: beside the model)"
@@ -361,8 +374,8 @@ def _sampling(parser: Parser) -> None:
         "--solver",
         default="heun",
         metavar="NAME",
-        help="heun (default), euler, dpm2m, dpm3m, deis, ipndm, unipc; stochastic, which adds noise; dopri5, which chooses "
-        "its own evaluations",
+        help="heun (default), euler, dpm2m, dpm3m, deis, ipndm, unipc; stochastic, which adds noise; dopri5, which "
+        "chooses its own evaluations",
     )
     parser.add_argument("--churn", type=float, metavar="C", help="of stochastic: noise added, 0 to 1 (default: 0.5)")
     parser.add_argument("--tolerance", type=float, metavar="T", help="of dopri5, relative, a step (default: 1e-4)")
@@ -439,6 +452,17 @@ def _range(text: str) -> tuple[float, float]:
     if not comma:
         raise argparse.ArgumentTypeError(f"{text!r} is not LOW,HIGH, such as 8,2048")
     return _dimension(low), _dimension(high)
+
+
+def _interval(text: str) -> tuple[float, float]:
+    low, _, high = text.partition(",")
+    try:
+        bounds = float(low), float(high)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not LOW,HIGH, such as 0.2,3") from None
+    if not 0 <= bounds[0] < bounds[1]:
+        raise argparse.ArgumentTypeError(f"{text!r}: 0 <= LOW < HIGH is needed")
+    return bounds
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -27,7 +27,7 @@ from pfgm_science.condition import ConditionSpec
 from pfgm_science.config import parse_value, read_toml
 from pfgm_science.data import Dataset
 from pfgm_science.errors import ConfigError, DataError
-from pfgm_science.model import MODEL_FILE, Model, configure, fit, load
+from pfgm_science.model import MODEL_FILE, Guidance, Model, configure, fit, load
 from pfgm_science.progress import progress, silent
 from pfgm_science.solvers import DormandPrince, Solver, StochasticHeun, solver_named
 from pfgm_science.training import LOG_FILE, STATE_FILE, Launcher, read_log
@@ -87,6 +87,8 @@ def sample(args: argparse.Namespace) -> int:
     model = load(args.run).to(device_named(args.device))
     pairs = list(args.condition) + ([("label", args.label)] if args.label is not None else [])
     condition = conditions_of(model.specs, pairs)
+    guidance = guidance_of(args)
+    calls = model.calls(args.dimension, guidance)
     ending = getattr(model.adapter, "suffix", ".npz")
     out = Path(args.out or _folder_of(args.run) / f"samples-seed{args.seed}{ending}")
     check_output(out, args.force)
@@ -97,13 +99,14 @@ def sample(args: argparse.Namespace) -> int:
             seed=args.seed,
             condition=condition,
             dimension=args.dimension,
+            guidance=guidance,
             evaluations=args.evaluations,
             solver=solver,
             batch_size=args.batch_size,
             on_state=update,
         )
     _write_samples(model, out, objects, condition.get("label"))
-    print(f"{out}: {args.count:,} samples{_calls(model, args)}")
+    print(f"{out}: {args.count:,} samples{_in_calls(calls)}")
     return 0
 
 
@@ -289,6 +292,17 @@ def solver_of(args: argparse.Namespace) -> Solver:
     return solver
 
 
+def guidance_of(args: argparse.Namespace) -> Guidance | None:
+    """What --guidance, --guidance-interval and --guide say together."""
+    if args.guidance is None:
+        if args.guide is not None or args.guidance_interval != (0.0, math.inf):
+            raise ConfigError("--guide and --guidance-interval need a weight: --guidance 2")
+        return None
+    weaker = None if args.guide is None else load(args.guide).to(device_named(args.device))
+    low, high = args.guidance_interval
+    return Guidance(args.guidance, low, high, weaker)
+
+
 def conditions_of(specs: Sequence[ConditionSpec], pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
     """Conditions from NAME=VALUE: text for a class, numbers with commas between for a vector."""
     vectors = {spec.name for spec in specs if spec.kind == "vector"}
@@ -374,12 +388,8 @@ def _check_run_folder(out: Path) -> None:
         raise ConfigError(f"--out {out} holds a model but no state to go on from. Give another name, to keep it.")
 
 
-def _calls(model: Model, args: argparse.Namespace) -> str:
-    """What to add to the count of samples where an evaluation of the denoiser is more than one call of the network."""
-    calls = model.calls(args.dimension)
-    return (
-        f"; each evaluation called the network {calls} times, to run it at D = {args.dimension:g}" if calls > 1 else ""
-    )
+def _in_calls(calls: int) -> str:
+    return f"; each evaluation called the network {calls} times" if calls > 1 else ""
 
 
 def _write_samples(model: Model, out: Path, objects: Any, label: str | None) -> None:

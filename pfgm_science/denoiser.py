@@ -25,6 +25,11 @@ class Denoiser(Protocol):
     ) -> Tensor: ...
 
 
+def calls_of(denoiser: Denoiser) -> int:
+    """Calls of the network that one evaluation of a denoiser takes: wrappers have them as `calls`, others take one."""
+    return int(getattr(denoiser, "calls", 1))
+
+
 class Preconditioned(nn.Module):
     """A network in EDM's preconditioning (Karras et al., arXiv 2206.00364, table 1): a denoiser that is easy to learn.
 
@@ -86,6 +91,7 @@ class GivenDimension:
 
     def __init__(self, denoiser: Denoiser, D: float | Tensor) -> None:
         self.denoiser, self.D = denoiser, D
+        self.calls = calls_of(denoiser)
 
     def __call__(
         self, x: Tensor, sigma: Tensor, condition: Condition | None = None, mask: Tensor | None = None
@@ -116,7 +122,7 @@ class AtDimension:
             raise ConfigError(f"iterations is {iterations} and nodes {nodes}: need iterations >= 1, nodes 0 or >= 2")
         self.denoiser, self.D = denoiser, float(D)
         self.iterations, self.nodes = iterations, nodes
-        self.calls = 1 if math.isinf(self.D) else nodes or iterations + 1
+        self.calls = calls_of(denoiser) * (1 if math.isinf(self.D) else nodes or iterations + 1)
 
     def __call__(
         self, x: Tensor, sigma: Tensor, condition: Condition | None = None, mask: Tensor | None = None

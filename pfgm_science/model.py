@@ -19,12 +19,13 @@ from pfgm_science.batch import Batch
 from pfgm_science.condition import DIMENSION, ConditionSpec, describe, encode
 from pfgm_science.config import RunConfig, build, to_json, update
 from pfgm_science.data import Dataset, fingerprint
-from pfgm_science.denoiser import AtDimension, Denoiser, GivenDimension, Preconditioned, at_dimension
+from pfgm_science.denoiser import Denoiser, GivenDimension, Preconditioned, at_dimension, calls_of
 from pfgm_science.errors import CheckpointError, ConfigError, DataError, PfgmError
+from pfgm_science.guidance import autoguidance, classifier_free
 from pfgm_science.noise import StudentT, generators
 from pfgm_science.objective import denoising_loss
 from pfgm_science.sampling import sample, state_dtype
-from pfgm_science.schedule import Levels, measure_radius, measure_sigma_data
+from pfgm_science.schedule import EDM_SIGMA_DATA, Levels, measure_radius, measure_sigma_data
 from pfgm_science.solvers import Solver, State, is_fixed, solver_named
 from pfgm_science.stochastic import Renewal, StochasticHeun
 from pfgm_science.training import LOG_FILE, STATE_FILE, Launcher, Progress, train
@@ -35,12 +36,27 @@ SMALL, SMALL_NODES = 16, 32
 EVALUATIONS = 35  # of samples when none are asked for
 
 
+@dataclass(frozen=True)
+class Guidance:
+    """How samples are pulled towards their condition, or away from what a weaker model would do.
+
+    weight: 1 is none. low, high: noise levels between which there is any, for data with sigma_data = 0.5. by: a weaker
+    model of the same data (autoguidance); None is the model itself without its condition (classifier-free).
+    """
+
+    weight: float
+    low: float = 0.0
+    high: float = math.inf
+    by: Model | None = None
+
+
 class Drawing(TypedDict, total=False):
     """What may be said of how samples are drawn; see Model.draw for what holds when nothing is."""
 
     seed: int
     condition: Mapping[str, Any] | None
     dimension: float | None
+    guidance: Guidance | float | None
     evaluations: int | None
     solver: str | Solver
     batch_size: int
@@ -100,15 +116,38 @@ class Model:
             "--dimension inf or with a --dimension-range run at any D."
         )
 
-    def calls(self, dimension: float | None = None) -> int:
-        """Calls of the network that one evaluation of the denoiser at D takes; more than 1 under at_dimension."""
+    def guided(self, dimension: float | None = None, guidance: Guidance | float | None = None) -> Denoiser:
+        """The denoiser at D with guidance; a number is the weight of classifier-free guidance.
+
+        Raises ConfigError for a model without conditions, which has nothing to be guided by but another model.
+        """
         denoiser = self.at(dimension)
-        return denoiser.calls if isinstance(denoiser, AtDimension) else 1
+        if guidance is None:
+            return denoiser
+        how = guidance if isinstance(guidance, Guidance) else Guidance(float(guidance))
+        scale = self.denoiser.sigma_data / EDM_SIGMA_DATA
+        low, high = how.low * scale, how.high * scale
+        if how.by is None:
+            if not self.specs:
+                raise ConfigError(
+                    "this model was trained without conditions: guidance needs a label or another condition, or a "
+                    "weaker model to be guided by"
+                )
+            return classifier_free(denoiser, how.weight, low=low, high=high)
+        if how.by.adapter.template(1, 0).values.shape != self.adapter.template(1, 0).values.shape:
+            raise ConfigError("the model to be guided by makes objects of another kind or size")
+        weaker = how.by.at(self.dimension if dimension is None else dimension)
+        return autoguidance(denoiser, weaker, how.weight, low=low, high=high)
+
+    def calls(self, dimension: float | None = None, guidance: Guidance | float | None = None) -> int:
+        """Calls of the network that one evaluation of the denoiser takes: more under at_dimension or guidance."""
+        return calls_of(self.guided(dimension, guidance))
 
     def sample(self, count: int, **how: Unpack[Drawing]) -> Any:
         """New objects, `count` of them. Sample i depends on (seed, i) alone, whatever batch it is drawn in.
 
         how: seed=0; condition={name: one value for all, or one a sample}; dimension, of those that `at` allows;
+        guidance=2.0, or a Guidance;
         evaluations, 35 if none are given; solver="heun", or another of SOLVERS by name or as an object;
         batch_size=250; on_state(done, total), told of progress in samples times steps.
         Raises ConfigError for what this model cannot do, PfgmError when samples are not finite.
@@ -122,6 +161,7 @@ class Model:
         seed: int = 0,
         condition: Mapping[str, Any] | None = None,
         dimension: float | None = None,
+        guidance: Guidance | float | None = None,
         evaluations: int | None = None,
         solver: str | Solver = "heun",
         batch_size: int = 250,
@@ -145,6 +185,7 @@ class Model:
                 range(start, start + len(part)),
                 seed=seed,
                 dimension=dimension,
+                guidance=guidance,
                 evaluations=evaluations,
                 solver=solver,
             )
@@ -169,6 +210,7 @@ class Model:
         *,
         seed: int = 0,
         dimension: float | None = None,
+        guidance: Guidance | float | None = None,
         evaluations: int | None = None,
         solver: str | Solver = "heun",
     ) -> Iterator[State]:
@@ -177,7 +219,7 @@ class Model:
         grid = self.grid(solver, evaluations)
         D = self.dimension if dimension is None else dimension
         batch = batch.to(device)
-        denoiser, chosen = self.at(dimension), solver_named(solver)
+        denoiser, chosen = self.guided(dimension, guidance), solver_named(solver)
         sources = generators(sample_seeds(seed, indices))
         x = StudentT(D).prior(
             batch.values.shape,

@@ -22,7 +22,7 @@ from command import Pfgm
 
 from modalities.vectors import Vectors
 from pfgm_science import checkpoint, cli, commands, demo, evaluation
-from pfgm_science.model import load
+from pfgm_science.model import Guidance, load
 from pfgm_science.solvers import SOLVERS, DormandPrince
 from pfgm_science.training import read_log
 
@@ -145,7 +145,7 @@ def test_samples_are_those_of_the_python_way(run: Path, tmp_path: Path, pfgm: Pf
     out = tmp_path / "new.npy"
     words = ("--count", 5, "--label", "y", "--seed", 4, "--evaluations", 5, "--solver", "dpm2m", "--dimension", 64)
     answer = pfgm("sample", run, *words, "--batch-size", 2, "--out", out)
-    calls = "; each evaluation called the network 32 times, to run it at D = 64"
+    calls = "; each evaluation called the network 32 times"
     assert (answer.code, answer.out) == (0, f"{out}: 5 samples{calls}\n")
     expected = load(run).sample(5, seed=4, condition={"label": "y"}, evaluations=5, solver="dpm2m", dimension=64.0)
     # Batches of another size add up in another order.
@@ -167,6 +167,28 @@ def test_an_adaptive_solver_takes_a_tolerance_and_no_evaluations(run: Path, tmp_
     assert refused.code == 2 and "churn is -1.0: it must be >= 0" in refused.err
     refused = pfgm("sample", run, "--tolerance", 1e-3, "--out", tmp_path / "b.npy")
     assert refused.code == 2 and "heun has none; only dopri5 does" in refused.err
+
+
+def test_guidance_by_the_condition_and_by_another_model(run: Path, tmp_path: Path, pfgm: Pfgm) -> None:
+    words = ("--count", 3, "--label", "y", "--evaluations", 5, "--guidance", 3)
+    for name, more, how in (
+        ("a.npy", (), Guidance(3.0)),
+        ("b.npy", ("--guidance-interval", "0.1,2"), Guidance(3.0, 0.1, 2.0)),
+        ("c.npy", ("--guide", run), Guidance(3.0, by=load(run))),
+    ):
+        answer = pfgm("sample", run, *words, *more, "--out", tmp_path / name)
+        assert answer.code == 0, answer.err
+        assert "called the network 2 times" in answer.out
+        expected = load(run).sample(3, condition={"label": "y"}, evaluations=5, guidance=how)
+        np.testing.assert_allclose(np.load(tmp_path / name), expected, rtol=1e-5, atol=1e-5)
+    for wrong, said in (
+        (("--guide", run), "need a weight"),
+        (("--guidance", "2", "--guidance-interval", "3,1"), "0 <= LOW < HIGH"),
+        (("--guidance", "2", "--guidance-interval", "3"), "is not LOW,HIGH"),
+        (("--guidance", "nan"), "guidance weight is nan"),
+    ):
+        refused = pfgm("sample", run, *wrong, "--out", tmp_path / "d.npy")
+        assert refused.code == 2 and said in refused.err
 
 
 def test_label_is_short_for_a_condition(run: Path, tmp_path: Path, pfgm: Pfgm) -> None:
