@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pfgm_science.denoiser import AtDimension, Denoiser, GivenDimension, Preconditioned, at_dimension
     from pfgm_science.errors import BadRecord, CheckpointError, ConfigError, DataError, PfgmError
     from pfgm_science.exact import FiniteSet, Gaussian
+    from pfgm_science.flow import LogDensity, log_density, transport
     from pfgm_science.guidance import EnergyGuided, Guided, autoguidance, classifier_free
     from pfgm_science.model import Guidance, Model, fit, load
     from pfgm_science.noise import StudentT
@@ -56,6 +57,7 @@ _HOMES = {
     "denoiser": ("AtDimension", "Denoiser", "GivenDimension", "Preconditioned", "at_dimension"),
     "errors": ("BadRecord", "CheckpointError", "ConfigError", "DataError", "PfgmError"),
     "exact": ("FiniteSet", "Gaussian"),
+    "flow": ("LogDensity", "log_density", "transport"),
     "guidance": ("EnergyGuided", "Guided", "autoguidance", "classifier_free"),
     "model": ("Guidance", "Model", "fit", "load"),
     "noise": ("StudentT",),
@@ -108,6 +110,7 @@ __all__ = [
     "Interrupted",
     "Levels",
     "LevelsConfig",
+    "LogDensity",
     "Model",
     "PfgmError",
     "Preconditioned",
@@ -127,9 +130,11 @@ __all__ = [
     "karras",
     "last",
     "load",
+    "log_density",
     "log_uniform",
     "sample",
     "train",
+    "transport",
 ]
 
 

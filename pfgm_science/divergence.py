@@ -40,13 +40,26 @@ def with_divergence(
 
     directions: see `probes`; v . J v is averaged over them.
     """
+    denoised, each = with_curvatures(denoiser, x, sigma, condition, mask, directions)
+    return denoised, each.mean(0)
+
+
+def with_curvatures(
+    denoiser: Denoiser,
+    x: Tensor,
+    sigma: Tensor,
+    condition: Condition | None = None,
+    mask: Tensor | None = None,
+    directions: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """The same with v . J v of each direction: [directions, batch], from whose spread an error can be told."""
     directions = probes(x) if directions is None else directions
+    found = []
     with torch.enable_grad():
         leaf = x.detach().requires_grad_()
         denoised = denoiser(leaf, sigma, condition, mask)
-        divergence = x.new_zeros(len(x))
         for direction in directions:
             free = direction.expand_as(x) if mask is None else direction * mask.to(x)
             (gradient,) = torch.autograd.grad((denoised * free).sum(), leaf, retain_graph=True)
-            divergence = divergence + (gradient * free).flatten(1).sum(1) / len(directions)
-    return denoised.detach(), divergence
+            found.append((gradient * free).flatten(1).sum(1))
+    return denoised.detach(), torch.stack(found)
