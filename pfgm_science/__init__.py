@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pfgm_science.exact import FiniteSet, Gaussian
     from pfgm_science.flow import LogDensity, log_density, transport
     from pfgm_science.guidance import EnergyGuided, Guided, autoguidance, classifier_free
+    from pfgm_science.likelihood import Likelihood, log_likelihood
     from pfgm_science.model import Guidance, Model, fit, load
     from pfgm_science.noise import StudentT
     from pfgm_science.objective import denoising_loss
@@ -58,6 +59,7 @@ _HOMES = {
     "errors": ("BadRecord", "CheckpointError", "ConfigError", "DataError", "PfgmError"),
     "exact": ("FiniteSet", "Gaussian"),
     "flow": ("LogDensity", "log_density", "transport"),
+    "likelihood": ("Likelihood", "log_likelihood"),
     "guidance": ("EnergyGuided", "Guided", "autoguidance", "classifier_free"),
     "model": ("Guidance", "Model", "fit", "load"),
     "noise": ("StudentT",),
@@ -110,6 +112,7 @@ __all__ = [
     "Interrupted",
     "Levels",
     "LevelsConfig",
+    "Likelihood",
     "LogDensity",
     "Model",
     "PfgmError",
@@ -131,6 +134,7 @@ __all__ = [
     "last",
     "load",
     "log_density",
+    "log_likelihood",
     "log_uniform",
     "sample",
     "train",

@@ -28,7 +28,8 @@ class Adapter(Protocol):
     An adapter is a value: `fit` returns one that knows the data's shape and scale, and `settings` is all it knows, as
     JSON values, so that `restore(settings)` in another process decodes the same.
 
-    An adapter may also have `suffix`, the ending of a file of samples when the user names none (".npz" if absent).
+    An adapter may also have `suffix`, the ending of a file of samples when the user names none (".npz" if absent), and
+    `log_volume()`, the log of what encoding makes of a volume, for densities in the units of the objects.
     """
 
     name: ClassVar[str]

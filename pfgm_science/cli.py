@@ -237,6 +237,15 @@ def _parsers() -> tuple[Parser, dict[str, Parser]]:
             "pfgm evaluate runs/table --data table.csv --read label=species --count 2000",
         )
     )
+    _likelihood(
+        add(
+            "likelihood",
+            "how likely a model finds data: log p, with the errors of its estimate",
+            "pfgm likelihood runs/table",
+            "pfgm likelihood runs/table --data other.csv --read label=species --out likely.csv",
+            "pfgm likelihood runs/digits --data digits --probes 8 --steps 16",
+        )
+    )
     _benchmark(
         add(
             "benchmark",
@@ -339,6 +348,26 @@ def _evaluate(parser: Parser) -> None:
     parser.add_argument("--count", type=_whole(2), default=1000, metavar="N", help="samples to compare (default: 1000)")
     _sampling(parser)
     parser.add_argument("--out", metavar="FOLDER", help="where the page goes (default: evaluation, beside the model)")
+
+
+def _likelihood(parser: Parser) -> None:
+    _run_argument(parser)
+    parser.add_argument("--data", metavar="DATA", help="data, by name or path (default: those of the training)")
+    _read_option(parser)
+    parser.add_argument("--unconditional", action="store_true", help="do not tell the model the labels of the data")
+    parser.add_argument("--dimension", type=_dimension, metavar="D", help=f"{_DIMENSION} (default: as trained)")
+    parser.add_argument("--steps", type=_whole(2), default=32, metavar="N", help="steps of the flow (default: 32)")
+    parser.add_argument(
+        "--probes",
+        type=_whole(0),
+        default=0,
+        metavar="N",
+        help="of the divergence; 0 (default): exact up to 16 coordinates, one probe above",
+    )
+    parser.add_argument("--seed", type=_whole(0), default=0, metavar="N", help="seed, a whole number >= 0 (default: 0)")
+    parser.add_argument("--out", metavar="FILE", help="a table with a line an object, as .csv")
+    parser.add_argument("--force", action="store_true", help="replace the file if it exists")
+    _device(parser)
 
 
 def _benchmark(parser: Parser) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import csv
+import io
 import json
 import logging
 import math
@@ -27,6 +29,7 @@ from pfgm_science.condition import ConditionSpec
 from pfgm_science.config import parse_value, read_toml
 from pfgm_science.data import Dataset
 from pfgm_science.errors import ConfigError, DataError
+from pfgm_science.files import write_bytes
 from pfgm_science.model import MODEL_FILE, Guidance, Model, configure, fit, load
 from pfgm_science.progress import progress, silent
 from pfgm_science.solvers import DormandPrince, Solver, StochasticHeun, solver_named
@@ -133,6 +136,51 @@ def evaluate(args: argparse.Namespace) -> int:
         )
     show_table(("metric", "value", "floor", "what it is"), [(r.name, r.value, r.floor, r.meaning) for r in report.rows])
     print(f"Open {report.page} in a browser.")
+    return LEFT_OUT if left_out else 0
+
+
+def likelihood(args: argparse.Namespace) -> int:
+    from pfgm_science.likelihood import log_likelihood as measure
+    from pfgm_science.likelihood import mean_and_error
+
+    model = load(args.run).to(device_named(args.device))
+    data = open_data(model.adapter, args.data, read_options(args)) if args.data else _training_data(model, args)
+    out = Path(args.out) if args.out else None
+    if out is not None:
+        check_output(out, args.force)
+    left_out = report_rejected(data)
+    known = {spec.name for spec in model.specs}
+    condition = {} if args.unconditional else {name: v for name, v in data.condition.items() if name in known}
+    with progress("likelihood") as update:
+        found = measure(
+            model,
+            data.objects,
+            condition=condition,
+            dimension=args.dimension,
+            steps=args.steps,
+            probes=args.probes,
+            seed=args.seed,
+            on_state=update,
+        )
+    if out is not None:
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(("object", "log_likelihood", "coordinates", "step_error", "probe_error"))
+        columns = (found.value, found.coordinates, found.step_error, found.probe_error)
+        writer.writerows((i, *map(float, row)) for i, row in enumerate(zip(*columns, strict=True)))
+        write_bytes(out, text.getvalue().encode())
+    mean, error = mean_and_error(found.value)
+    each, each_error = mean_and_error(found.value / found.coordinates)
+    given = ", ".join(condition) or "nothing"
+    show_table(
+        (f"nats, over {found.unit}", "mean", "standard error"),
+        [
+            (f"log p of {len(found.value):,} objects, given {given}", mean, error),
+            ("a coordinate", each, each_error),
+            ("error of the steps, at most", float(found.step_error.max()), ""),
+            ("error of the probes", float(found.probe_error.mean()), ""),
+        ],
+    )
     return LEFT_OUT if left_out else 0
 
 
@@ -544,4 +592,4 @@ def _short(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-__all__ = ["benchmark", "data", "demo", "evaluate", "info", "sample", "train"]
+__all__ = ["benchmark", "data", "demo", "evaluate", "info", "likelihood", "sample", "train"]

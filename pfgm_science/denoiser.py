@@ -63,8 +63,10 @@ class Preconditioned(nn.Module):
         """
         x = x if mask is None else x * mask.to(x.dtype)
         size = _squares(x) / free_coordinates(x, mask).clamp(min=1)
-        beyond = (size - self.radius**2 - (FAR_OUT * sigma) ** 2).clamp(min=0)
-        return torch.hypot(sigma, beyond.sqrt())
+        beyond = size - self.radius**2 - (FAR_OUT * sigma) ** 2
+        # The root is not taken at 0, where it has no derivative.
+        raised = torch.hypot(sigma, torch.where(beyond > 0, beyond, 1.0).sqrt())
+        return torch.where(beyond > 0, raised, sigma)
 
     def loss_weight(self, x: Tensor, sigma: Tensor, mask: Tensor | None = None) -> Tensor:
         """Weight of the squared error that asks the network for an output of unit size at every level: [batch]."""
@@ -154,7 +156,8 @@ class AtDimension:
     def _expectation(
         self, x: Tensor, sigma: Tensor, N: Tensor, condition: Condition | None, mask: Tensor | None
     ) -> Tensor:
-        low, high = self._likely_levels(x, sigma, N)
+        # Where the nodes lie is no function of x to be differentiated.
+        low, high = (level.detach() for level in self._likely_levels(x, sigma, N))
         step = (high - low) / (self.nodes - 1)
         log_p = log_weight = torch.zeros_like(sigma)
         before: Tensor | None = None

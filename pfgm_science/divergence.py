@@ -52,14 +52,18 @@ def with_curvatures(
     mask: Tensor | None = None,
     directions: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """The same with v . J v of each direction: [directions, batch], from whose spread an error can be told."""
+    """The same with v . J v of each direction: [directions, batch], from whose spread an error can be told.
+
+    Where x requires a gradient, both answers have one: a denoiser that uses a divergence has a divergence itself.
+    """
     directions = probes(x) if directions is None else directions
     found = []
+    nested = x.requires_grad and torch.is_grad_enabled()
     with torch.enable_grad():
-        leaf = x.detach().requires_grad_()
+        leaf = x if nested else x.detach().requires_grad_()
         denoised = denoiser(leaf, sigma, condition, mask)
         for direction in directions:
             free = direction.expand_as(x) if mask is None else direction * mask.to(x)
-            (gradient,) = torch.autograd.grad((denoised * free).sum(), leaf, retain_graph=True)
+            (gradient,) = torch.autograd.grad((denoised * free).sum(), leaf, retain_graph=True, create_graph=nested)
             found.append((gradient * free).flatten(1).sum(1))
-    return denoised.detach(), torch.stack(found)
+    return denoised if nested else denoised.detach(), torch.stack(found)

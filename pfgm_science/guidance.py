@@ -116,17 +116,14 @@ class EnergyGuided:
     def __call__(
         self, x: Tensor, sigma: Tensor, condition: Condition | None = None, mask: Tensor | None = None
     ) -> Tensor:
+        nested = x.requires_grad and torch.is_grad_enabled()  # for the divergence of this denoiser
         with torch.enable_grad():
-            leaf = x.detach().requires_grad_()
-            if self.at_estimate:
+            leaf = x if nested else x.detach().requires_grad_()
+            with torch.set_grad_enabled(nested or self.at_estimate):
                 denoised = self.denoiser(leaf, sigma, condition, mask)
-                log_weight = self.log_weight(denoised, sigma)
-            else:
-                with torch.no_grad():
-                    denoised = self.denoiser(x, sigma, condition, mask)
-                log_weight = self.log_weight(leaf, sigma)
-            (gradient,) = torch.autograd.grad(log_weight.sum(), leaf)
-        denoised = denoised.detach()
+            log_weight = self.log_weight(denoised if self.at_estimate else leaf, sigma)
+            (gradient,) = torch.autograd.grad(log_weight.sum(), leaf, create_graph=nested)
+        denoised = denoised if nested else denoised.detach()
         if mask is not None:
             gradient = gradient * mask.to(gradient)
         return denoised + expand(self.scale * score_factor(x, denoised, sigma, self.D, mask), x) * gradient

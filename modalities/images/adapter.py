@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -60,6 +61,10 @@ class Images:
     def decode(self, batch: Batch) -> np.ndarray:
         """Values to uint8 [n, height, width, channels], clipped to what a pixel can hold."""
         return from_unit(batch.values + self.mean)
+
+    def log_volume(self) -> float:
+        """log of what a volume of pixels, 0 to 255 each, becomes when they are encoded."""
+        return -self.height * self.width * self.channels * math.log(127.5)
 
     def template(self, count: int, seed: int) -> Batch:
         return Batch(torch.zeros(count, self.channels, self.height, self.width))

@@ -67,6 +67,10 @@ class Vectors:
         rows: np.ndarray = batch.values.double().cpu().numpy() * np.asarray(self.scale) + np.asarray(self.centre)
         return rows
 
+    def log_volume(self) -> float:
+        """log of what a volume of rows becomes when they are encoded, so that densities are those of rows."""
+        return -float(np.log(self.scale).sum())
+
     def template(self, count: int, seed: int) -> Batch:
         return Batch(torch.zeros(count, len(self.centre)))
 
