@@ -87,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
 NETWORK = {"kind": "unet", "channels": 16, "multipliers": [1, 2, 4], "blocks": 1, "patch": 1}
 BUDGET = {"batch_size": 32, "learning_rate": 2e-3, "checkpoint_every": 500, "network": NETWORK}
 SWEEP_TRAINING: dict[str, Any] = BUDGET | {"steps": 2000, "ema_half_life": 5_000}
-HEADLINE_TRAINING: dict[str, Any] = BUDGET | {"steps": 12_000, "ema_half_life": 30_000}
+HEADLINE_TRAINING: dict[str, Any] = BUDGET | {"steps": 10_000, "ema_half_life": 25_000}
 HEADLINE_SEEDS = (0, 1)  # of sampling
 HEADLINE_DIMENSION = 128.0
 
