@@ -69,11 +69,10 @@ class DormandPrince:
             x = torch.where(expand(accepted, x), ended, x)
             slope = torch.where(expand(accepted, x), slopes[-1], slope)
             at = torch.where(accepted, at - size, at)
-            # A finished sample has a step of 0 left, and stays where it is.
             at = torch.where(at - end < 1e-12, end, at)
             factor = (0.9 * error.clamp(min=1e-10) ** -0.2).clamp(SMALLEST, LARGEST)
+            # A finished sample has a step of 0 left, and stays where it is.
             size = torch.minimum(size * factor, at - end)
-            size = torch.where((size == 0) & (at > end), at - end, size)
         return State(x, sigma, (now,), state.evaluations + evaluations)
 
     def steps(self, evaluations: int) -> int:
