@@ -1,0 +1,183 @@
+"""Samples that agree with what is known of them: linear measurements, and coordinates that are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from pfgm_science.batch import Condition, expand
+from pfgm_science.denoiser import Denoiser, calls_of
+from pfgm_science.errors import ConfigError
+from pfgm_science.guidance import score_factor
+from pfgm_science.noise import normal
+from pfgm_science.state import Denoise, Estimate, Solver, State, at_least
+from pfgm_science.stochastic import Renewal
+
+FULL_UP_TO = 64  # coordinates whose whole posterior covariance is taken
+RIDGE = 1e-10
+
+
+@dataclass(frozen=True)
+class Measured:
+    """E[y | x, z = A y + e], e ~ N(0, noise^2 I): the denoiser of what a linear measurement leaves open.
+
+    With C the covariance of y given x,
+
+        Den + C A^T (A C A^T + noise^2 I)^-1 (z - A Den),   C = S grad Den,
+
+    which is exact for Gaussian data at D = infinity (Tweedie's covariance; Boys et al., arXiv 2310.06721) and has the
+    factor S in place of sigma^2 at finite D. A diffusion denoiser is better measured first and run at D then,
+    at_dimension(Measured(denoiser, A, z, inf), D): the mixture identity holds for the data that agree with z as well.
+    Up to 64 coordinates C is the whole matrix, for as many gradients; above, it is taken as a multiple of the unit
+    matrix with the right trace, for one gradient. A: [measurements, N], of the flattened coordinates; z: [batch,
+    measurements]; D: of the denoiser; noise: standard deviation.
+    """
+
+    denoiser: Denoiser
+    A: Tensor
+    z: Tensor
+    D: float
+    noise: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.A.ndim != 2 or self.z.ndim != 2 or self.A.shape[0] != self.z.shape[1]:
+            raise ConfigError(
+                f"A has shape {tuple(self.A.shape)} and z {tuple(self.z.shape)}: they must be "
+                "[measurements, coordinates] and [samples, measurements]"
+            )
+        if not self.noise >= 0:
+            raise ConfigError(f"the noise of the measurement is {self.noise}: it must be >= 0")
+
+    @property
+    def calls(self) -> int:
+        return calls_of(self.denoiser)
+
+    def __call__(
+        self, x: Tensor, sigma: Tensor, condition: Condition | None = None, mask: Tensor | None = None
+    ) -> Tensor:
+        size = x[0].numel()
+        if size != self.A.shape[1] or len(x) != len(self.z):
+            raise ConfigError(
+                f"{len(x)} samples of {size} coordinates, but A measures {self.A.shape[1]} and z has {len(self.z)} rows"
+            )
+        denoised, jacobian = _with_jacobian(self.denoiser, x, sigma, condition, mask, size <= FULL_UP_TO)
+        A, flat = self.A.to(x), denoised.flatten(1)
+        factor = score_factor(x, denoised, sigma, self.D, mask)
+        C = factor[:, None, None] * (jacobian + jacobian.transpose(1, 2)) / 2
+        AC = A @ C
+        spread = AC @ A.T
+        scale = spread.diagonal(dim1=1, dim2=2).mean(1) + self.noise**2
+        certain = scale < torch.finfo(x.dtype).tiny / RIDGE
+        scale = torch.where(certain, 1.0, scale)[:, None, None]
+        # A little is added to what is to be inverted: what is measured twice, or known already, leaves nothing.
+        unit = torch.eye(len(A), dtype=x.dtype, device=x.device)
+        gain = torch.linalg.solve(spread / scale + (self.noise**2 / scale + RIDGE) * unit, AC / scale).transpose(1, 2)
+        gain = torch.where(certain[:, None, None], 0.0, gain)
+        corrected = flat + (gain @ (self.z.to(x) - flat @ A.T)[..., None])[..., 0]
+        answer: Tensor = corrected.reshape(x.shape)
+        return answer if mask is None else answer * mask.to(x)
+
+
+def _with_jacobian(
+    denoiser: Denoiser, x: Tensor, sigma: Tensor, condition: Condition | None, mask: Tensor | None, full: bool
+) -> tuple[Tensor, Tensor]:
+    """Den(x), and its Jacobian [batch, N, N], or the mean of its diagonal times the unit matrix."""
+    size = x[0].numel()
+    unit = torch.eye(size, dtype=x.dtype, device=x.device)
+    nested = x.requires_grad and torch.is_grad_enabled()
+    with torch.enable_grad():
+        leaf = x if nested else x.detach().requires_grad_()
+        denoised = denoiser(leaf, sigma, condition, mask)
+
+        def pulled(direction: Tensor) -> Tensor:
+            (gradient,) = torch.autograd.grad(
+                (denoised * direction).sum(), leaf, retain_graph=True, create_graph=nested, materialize_grads=True
+            )
+            return gradient
+
+        answer = denoised if nested else denoised.detach()
+        if full:
+            rows = [pulled(axis.reshape(x.shape[1:])).flatten(1) for axis in unit]
+            return answer, torch.stack(rows, dim=1)
+        signs = (torch.randint(0, 2, x.shape[1:], generator=torch.Generator().manual_seed(0)) * 2 - 1).to(x)
+        mean = (pulled(signs) * signs).flatten(1).mean(1)
+    return answer, mean[:, None, None] * unit
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A solver that keeps some coordinates at known values, with the noise that belongs to each level (infilling).
+
+    After each step the known coordinates are set to values + sigma n, where n is noise of the sample's own kappa, drawn
+    from its posterior given x: known and unknown coordinates share one (docs/physics.md, section 11). repeats > 1: each
+    step is taken that often, with noise added in between to go back up (RePaint, arXiv 2201.09865), which lets the
+    unknown coordinates come to agree with the known ones. At sigma = 0 the known values are exact.
+    values, known: [batch, *shape], known 1 where values are known and 0 where they are not.
+    """
+
+    solver: Solver
+    values: Tensor
+    known: Tensor
+    renew: Renewal
+    repeats: int = 1
+    name: ClassVar[str] = "kept"
+
+    def __post_init__(self) -> None:
+        if self.values.shape != self.known.shape:
+            raise ConfigError(
+                f"known values have shape {tuple(self.values.shape)}, and what is known {tuple(self.known.shape)}"
+            )
+        if self.repeats < 1:
+            raise ConfigError(f"repeats is {self.repeats}: each step must be taken at least once")
+
+    @property
+    def order(self) -> int:
+        return self.solver.order
+
+    def step(self, denoise: Denoise, state: State, sigma: float) -> State:
+        for repeat in range(self.repeats):
+            after = self.solver.step(denoise, self._with_known(state), sigma)
+            if sigma == 0:
+                return State(torch.where(self.known.to(after.x) > 0, self.values.to(after.x), after.x), *_rest(after))
+            if repeat < self.repeats - 1:
+                added = (state.sigma**2 - sigma**2) ** 0.5
+                x = after.x + added * self.renew(after.x, sigma)
+                state = State(x, state.sigma, (), after.evaluations + self.renew.evaluations)
+        return after
+
+    def steps(self, evaluations: int) -> int:
+        steps = 1
+        at_least(evaluations, self._cost(1))
+        while self._cost(steps + 1) <= evaluations:
+            steps += 1
+        return steps
+
+    def _cost(self, steps: int) -> int:
+        """Evaluations of so many steps, the last of them to sigma = 0 and not repeated."""
+        plain = 1
+        while self.solver.steps(plain) < steps:
+            plain += 1
+        last = 1 + self.renew.evaluations
+        return (plain - 1) * self.repeats + (steps - 1) * (2 * self.repeats - 1) * self.renew.evaluations + last
+
+    def _with_known(self, state: State) -> State:
+        """The state with the known coordinates at their values, noisy as its level is."""
+        known, values = self.known.to(state.x), self.values.to(state.x)
+        noise = normal(values.shape, self.renew.generator, state.x.dtype).to(state.x)
+        log_kappa = self.renew.log_kappa(state.x, state.x.new_full((len(state.x),), state.sigma)).to(state.x)
+        values = values + state.sigma * expand(torch.exp(-log_kappa / 2), noise) * noise
+        x = torch.where(known > 0, values, state.x)
+        return State(x, state.sigma, state.past, state.evaluations + self.renew.evaluations)
+
+
+def _rest(state: State) -> tuple[float, tuple[Estimate, ...], int]:
+    return state.sigma, state.past, state.evaluations
+
+
+def selection(known: Sequence[int], size: int) -> Tensor:
+    """The matrix that picks coordinates: [len(known), size] float64, for Measured."""
+    return torch.eye(size, dtype=torch.float64)[list(known)]
