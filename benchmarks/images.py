@@ -13,6 +13,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -120,15 +121,17 @@ def headline(arguments: argparse.Namespace) -> None:
     training = HEADLINE_TRAINING | ({"steps": arguments.steps} if arguments.steps else {})
     table = _table("headline", "mnist5k", arguments, training=training, dimension=HEADLINE_DIMENSION)
     _floors(table, train, held_out, arguments.count)
-    model = trained(arguments, "headline", train, {"dimension": HEADLINE_DIMENSION, "seed": 0} | training)
-    for seed in HEADLINE_SEEDS:
-        for conditional in (True, False):
-            for evaluations in arguments.evaluations:
-                key = {"conditional": conditional, "seed": seed, "evaluations": evaluations}
-                sampler = Sampling(arguments.count, seed, evaluations, conditional=conditional)
-                table.cell(key, partial(measure, model, train, held_out, sampler))
-    picture = model.sample(100, seed=3, condition={"label": np.repeat(np.arange(10), 10)})
-    model.adapter.write(str(arguments.results / "images-headline.png"), picture)
+    picture = arguments.results / "images-headline.png"
+    keys = [
+        {"conditional": conditional, "seed": seed, "evaluations": evaluations}
+        for seed, conditional, evaluations in product(HEADLINE_SEEDS, (True, False), arguments.evaluations)
+    ]
+    if not (picture.exists() and all(map(table.find, keys))):
+        model = trained(arguments, "headline", train, {"dimension": HEADLINE_DIMENSION, "seed": 0} | training)
+        for key in keys:
+            table.cell(key, partial(measure, model, train, held_out, Sampling(arguments.count, **key)))
+        images = model.sample(100, seed=3, condition={"label": np.repeat(np.arange(10), 10)})
+        model.adapter.write(str(picture), images)
     _show(arguments, "headline")
 
 
@@ -141,10 +144,12 @@ def digits(arguments: argparse.Namespace) -> None:
     _floors(table, train, held_out, arguments.count)
     for D in (128.0, math.inf):
         for seed in arguments.seeds:
+            keys = [{"D": D, "seed": seed, "conditional": conditional} for conditional in (False, True)]
+            if all(map(table.find, keys)):
+                continue
             model = trained(arguments, f"digits-d{D:g}-seed{seed}", train, {"dimension": D, "seed": seed} | training)
-            for conditional in (False, True):
-                key = {"D": D, "seed": seed, "conditional": conditional}
-                sampler = Sampling(arguments.count, seed, 35, conditional=conditional)
+            for key in keys:
+                sampler = Sampling(arguments.count, seed, 35, conditional=bool(key["conditional"]))
                 table.cell(key, partial(measure, model, train, held_out, sampler))
     _show(arguments, "digits")
 

@@ -154,7 +154,7 @@ def parser(name: str, description: str, examples: str) -> argparse.ArgumentParse
         "--results", type=Path, default=RESULTS, help="folder of the result files (default: %(default)s)"
     )
     built.add_argument("--runs", type=Path, default=Path("runs/benchmarks") / name, help="folder of the trained models")
-    built.add_argument("--again", action="store_true", help="forget the figures that are there and measure anew")
+    built.add_argument("--again", action="store_true", help="forget all figures of the table and measure anew")
     built.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
     return built
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pfgm_science.batch import Batch
     from pfgm_science.condition import ConditionEmbedding, ConditionSpec
     from pfgm_science.config import LevelsConfig, RunConfig, TrainingConfig
+    from pfgm_science.constraints import Kept, Measured
     from pfgm_science.data import Dataset, DatasetInfo
     from pfgm_science.denoiser import AtDimension, Denoiser, GivenDimension, Preconditioned, at_dimension
     from pfgm_science.errors import BadRecord, CheckpointError, ConfigError, DataError, PfgmError
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
         StochasticHeun,
         UniPC,
     )
+    from pfgm_science.stochastic import Renewal
     from pfgm_science.training import Interrupted, train
 
     __version__: str
@@ -54,13 +56,14 @@ _HOMES = {
     "batch": ("Batch",),
     "condition": ("ConditionEmbedding", "ConditionSpec"),
     "config": ("LevelsConfig", "RunConfig", "TrainingConfig"),
+    "constraints": ("Kept", "Measured"),
     "data": ("Dataset", "DatasetInfo"),
     "denoiser": ("AtDimension", "Denoiser", "GivenDimension", "Preconditioned", "at_dimension"),
     "errors": ("BadRecord", "CheckpointError", "ConfigError", "DataError", "PfgmError"),
     "exact": ("FiniteSet", "Gaussian"),
     "flow": ("LogDensity", "log_density", "transport"),
-    "likelihood": ("Likelihood", "log_likelihood"),
     "guidance": ("EnergyGuided", "Guided", "autoguidance", "classifier_free"),
+    "likelihood": ("Likelihood", "log_likelihood"),
     "model": ("Guidance", "Model", "fit", "load"),
     "noise": ("StudentT",),
     "objective": ("denoising_loss",),
@@ -79,6 +82,7 @@ _HOMES = {
         "StochasticHeun",
         "UniPC",
     ),
+    "stochastic": ("Renewal",),
     "training": ("Interrupted", "train"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
@@ -110,13 +114,16 @@ __all__ = [
     "Guided",
     "Heun",
     "Interrupted",
+    "Kept",
     "Levels",
     "LevelsConfig",
     "Likelihood",
     "LogDensity",
+    "Measured",
     "Model",
     "PfgmError",
     "Preconditioned",
+    "Renewal",
     "RunConfig",
     "Solver",
     "State",

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pfgm_science.batch import expand
 from pfgm_science.errors import ConfigError, PfgmError
-from pfgm_science.state import Denoise, Estimate, State
+from pfgm_science.state import Denoise, State, estimated
 
 # Dormand and Prince, J. Comput. Appl. Math. 6 (1980) 19: the stages, and the weights of order 5 less those of order 4.
 STAGES = (
@@ -47,13 +47,13 @@ class DormandPrince:
 
     def step(self, denoise: Denoise, state: State, sigma: float) -> State:
         if sigma == 0:
-            now = Estimate(state.x, state.sigma, denoise(state.x, state.sigma))
+            now = estimated(denoise, state)
             return State(now.denoised, sigma, (now,), state.evaluations + 1)
         x = state.x
         at = x.new_full((len(x),), math.log(state.sigma))
         end = math.log(sigma)
         size = torch.full_like(at, FIRST_STEP).minimum(at - end)
-        now = Estimate(x, state.sigma, denoise(x, state.sigma))
+        now = estimated(denoise, state)
         slope = x - now.denoised
         evaluations = 1
         while bool((at > end).any()):

@@ -67,8 +67,9 @@ class Measured:
         denoised, jacobian = _with_jacobian(self.denoiser, x, sigma, condition, mask, size <= FULL_UP_TO)
         A, flat = self.A.to(x), denoised.flatten(1)
         factor = score_factor(x, denoised, sigma, self.D, mask)
-        C = factor[:, None, None] * (jacobian + jacobian.transpose(1, 2)) / 2
-        AC = A @ C
+        # A scalar stands for a multiple of the unit matrix, which is not written out.
+        AC = A @ (jacobian + jacobian.transpose(1, 2)) / 2 if jacobian.ndim == 3 else jacobian[:, None, None] * A
+        AC = factor[:, None, None] * AC
         spread = AC @ A.T
         scale = spread.diagonal(dim1=1, dim2=2).mean(1) + self.noise**2
         certain = scale < torch.finfo(x.dtype).tiny / RIDGE
@@ -85,9 +86,7 @@ class Measured:
 def _with_jacobian(
     denoiser: Denoiser, x: Tensor, sigma: Tensor, condition: Condition | None, mask: Tensor | None, full: bool
 ) -> tuple[Tensor, Tensor]:
-    """Den(x), and its Jacobian [batch, N, N], or the mean of its diagonal times the unit matrix."""
-    size = x[0].numel()
-    unit = torch.eye(size, dtype=x.dtype, device=x.device)
+    """Den(x), and its Jacobian [batch, N, N] where `full`, else an estimate of the mean of its diagonal [batch]."""
     nested = x.requires_grad and torch.is_grad_enabled()
     with torch.enable_grad():
         leaf = x if nested else x.detach().requires_grad_()
@@ -101,11 +100,12 @@ def _with_jacobian(
 
         answer = denoised if nested else denoised.detach()
         if full:
-            rows = [pulled(axis.reshape(x.shape[1:])).flatten(1) for axis in unit]
+            axes = torch.eye(x[0].numel(), dtype=x.dtype, device=x.device).reshape(-1, *x.shape[1:])
+            rows = [pulled(axis).flatten(1) for axis in axes]
             return answer, torch.stack(rows, dim=1)
         signs = (torch.randint(0, 2, x.shape[1:], generator=torch.Generator().manual_seed(0)) * 2 - 1).to(x)
         mean = (pulled(signs) * signs).flatten(1).mean(1)
-    return answer, mean[:, None, None] * unit
+    return answer, mean
 
 
 @dataclass(frozen=True)

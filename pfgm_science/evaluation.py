@@ -96,11 +96,10 @@ def evaluate(
 
     At most as many are drawn as there are data. A conditional model is asked for the conditions of so many real objects
     drawn at random. Every measure compares sets of min(count, half of the data) objects, so that value and floor are of
-    one size. When data are what the model was
-    trained on, the nearest training objects are found and compared with those of the held-out part.
-    out: a folder for report.html and evaluation.json, made if need be. run: the folder of the training run, for its
-    loss curves. on_state: told of sampling progress. Raises DataError for less than 40 objects or samples of another
-    kind, ConfigError for what the model cannot do.
+    one size. When data are what the model was trained on, the nearest training objects are found and compared with
+    those of the held-out part. out: a folder for report.html and evaluation.json, made if need be. run: the folder of
+    the training run, for its loss curves. on_state: told of sampling progress. Raises DataError for less than 40
+    objects or samples of another kind, ConfigError for what the model cannot do.
     """
     if len(data) < 2 * LEAST or count < LEAST:
         raise DataError(

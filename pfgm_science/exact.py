@@ -75,8 +75,8 @@ class Gaussian:
     ) -> Tensor:
         flat = x.double().flatten(1)
         free = torch.ones_like(flat) if mask is None else mask.double().flatten(1)
-        levels, squared, count = self._sums(x, mask)
-        group = self._groups(x)[1]
+        levels, group = self._groups(x)
+        squared, count = self._sums(x, mask, levels, group)
         sigma = torch.as_tensor(sigma, dtype=torch.float64, device=x.device).expand(len(x))
         log_kappa, weight = self._posterior(levels, squared, count, sigma)
         shrink = levels / (levels + (sigma[:, None] ** 2 * torch.exp(-log_kappa))[..., None])
@@ -90,18 +90,20 @@ class Gaussian:
         levels, group = torch.unique(variance.expand(x.shape[1:]).flatten(), return_inverse=True)
         return levels, group
 
-    def _sums(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-        """Variances [levels], and the squares and the number of the free coordinates of each: two [batch, levels]."""
+    @staticmethod
+    def _sums(x: Tensor, mask: Tensor | None, levels: Tensor, group: Tensor) -> tuple[Tensor, Tensor]:
+        """Squares and number of the free coordinates of each variance: two [batch, levels]."""
         flat = x.double().flatten(1)
-        levels, group = self._groups(x)
         free = torch.ones_like(flat) if mask is None else mask.double().flatten(1)
         squared = flat.new_zeros(len(x), len(levels)).index_add_(1, group, flat.square() * free)
         count = flat.new_zeros(len(x), len(levels)).index_add_(1, group, free)
-        return levels, squared, count
+        return squared, count
 
     def draw_log_kappa(self, x: Tensor, sigma: Tensor, mask: Tensor | None, generator: Generators) -> Tensor:
         """log kappa ~ p(log kappa | x), evenly between the nodes of the quadrature: [batch], float64."""
-        log_kappa, weight = self._posterior(*self._sums(x, mask), torch.as_tensor(sigma).double().expand(len(x)))
+        levels, group = self._groups(x)
+        sums = self._sums(x, mask, levels, group)
+        log_kappa, weight = self._posterior(levels, *sums, torch.as_tensor(sigma).double().expand(len(x)))
         if log_kappa.shape[1] == 1:
             return log_kappa[:, 0]
         u = uniform(len(x), generator).to(weight.device)[:, None]

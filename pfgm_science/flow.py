@@ -126,10 +126,10 @@ def _integrated(
 
     w = x / math.hypot(start, size)
     for i in range(steps):
-        first, a = rate(w, u + i * step)
-        second, b = rate(w + step / 2 * first, u + (i + 0.5) * step)
-        third, c = rate(w + step / 2 * second, u + (i + 0.5) * step)
-        fourth, d = rate(w + step * third, u + (i + 1) * step)
+        first, part_1 = rate(w, u + i * step)
+        second, part_2 = rate(w + step / 2 * first, u + (i + 0.5) * step)
+        third, part_3 = rate(w + step / 2 * second, u + (i + 0.5) * step)
+        fourth, part_4 = rate(w + step * third, u + (i + 1) * step)
         w = w + step / 6 * (first + 2 * second + 2 * third + fourth)
-        total = total + step / 6 * (a + 2 * b + 2 * c + d)
+        total = total + step / 6 * (part_1 + 2 * part_2 + 2 * part_3 + part_4)
     return w * math.hypot(end, size), total

@@ -16,30 +16,27 @@ from typing import ClassVar
 import numpy as np
 from torch import Tensor
 
-from pfgm_science.state import Denoise, Estimate, State, at_least
+from pfgm_science.state import Denoise, Estimate, OneEvaluation, State, estimated
 
 
 @dataclass(frozen=True)
-class DPMSolver2M:
+class DPMSolver2M(OneEvaluation):
     """DPM-Solver++(2M) (Lu et al., arXiv 2211.01095, algorithm 2)."""
 
     name: ClassVar[str] = "dpm2m"
     order: ClassVar[int] = 2
 
     def step(self, denoise: Denoise, state: State, sigma: float) -> State:
-        now = Estimate(state.x, state.sigma, denoise(state.x, state.sigma))
+        now = estimated(denoise, state)
         target = now.denoised
         if state.past and sigma > 0:
             ratio = _log_step(state.past[0].sigma, state.sigma) / _log_step(state.sigma, sigma)
             target = target + (now.denoised - state.past[0].denoised) / (2 * ratio)
         return _next(state, now, _decay(now, sigma, target), sigma, keep=1)
 
-    def steps(self, evaluations: int) -> int:
-        return at_least(evaluations, 1)
-
 
 @dataclass(frozen=True)
-class DPMSolver3M:
+class DPMSolver3M(OneEvaluation):
     """DPM-Solver++(3M): the same with differences of second order (Lu et al., arXiv 2211.01095, appendix).
 
     second: what the second divided difference counts for. It is half a second derivative, so 2 makes the method one of
@@ -54,7 +51,7 @@ class DPMSolver3M:
         if len(state.past) < 2 or sigma == 0:
             after = DPMSolver2M().step(denoise, state, sigma)
             return State(after.x, sigma, (*after.past, *state.past)[:2], after.evaluations)
-        now = Estimate(state.x, state.sigma, denoise(state.x, state.sigma))
+        now = estimated(denoise, state)
         before, earlier = state.past
         h = _log_step(state.sigma, sigma)
         r0, r1 = _log_step(before.sigma, state.sigma) / h, _log_step(earlier.sigma, before.sigma) / h
@@ -66,12 +63,9 @@ class DPMSolver3M:
         x = x + (decay / h + 1) * first - ((decay + h) / h**2 - 0.5) * second
         return _next(state, now, x, sigma, keep=2)
 
-    def steps(self, evaluations: int) -> int:
-        return at_least(evaluations, 1)
-
 
 @dataclass(frozen=True)
-class DEIS:
+class DEIS(OneEvaluation):
     """Polynomial extrapolation of the slope in sigma, third order (tAB-DEIS; Zhang and Chen, arXiv 2204.13902).
 
     Written in the slope, this flow has no linear part for an exponential integrator to take care of: the method is that
@@ -82,7 +76,7 @@ class DEIS:
     order: ClassVar[int] = 3
 
     def step(self, denoise: Denoise, state: State, sigma: float) -> State:
-        now = Estimate(state.x, state.sigma, denoise(state.x, state.sigma))
+        now = estimated(denoise, state)
         if sigma == 0:
             return _next(state, now, now.denoised, sigma, keep=2)
         known = (now, *state.past)
@@ -92,12 +86,9 @@ class DEIS:
             x = x + weight * each.slope
         return _next(state, now, x, sigma, keep=2)
 
-    def steps(self, evaluations: int) -> int:
-        return at_least(evaluations, 1)
-
 
 @dataclass(frozen=True)
-class IPNDM:
+class IPNDM(OneEvaluation):
     """Adams and Bashforth's weights for an even grid, used on any, four slopes (Liu et al., arXiv 2202.09778, with the
     lower-order start of Zhang and Chen, arXiv 2204.13902). Of second order where the grid is uneven.
     """
@@ -112,7 +103,7 @@ class IPNDM:
     )
 
     def step(self, denoise: Denoise, state: State, sigma: float) -> State:
-        now = Estimate(state.x, state.sigma, denoise(state.x, state.sigma))
+        now = estimated(denoise, state)
         if sigma == 0:
             return _next(state, now, now.denoised, sigma, keep=3)
         known = (now, *state.past)
@@ -121,12 +112,9 @@ class IPNDM:
             x = x + (sigma - state.sigma) * weight * each.slope
         return _next(state, now, x, sigma, keep=3)
 
-    def steps(self, evaluations: int) -> int:
-        return at_least(evaluations, 1)
-
 
 @dataclass(frozen=True)
-class UniPC:
+class UniPC(OneEvaluation):
     """UniPC-2 with B(h) = e^h - 1: a step corrected by the evaluation that the next step needs anyway, so that the
     second order of the predictor becomes the third (Zhao et al., arXiv 2302.04867, algorithms 1 and 2).
     """
@@ -142,9 +130,6 @@ class UniPC:
         now = Estimate(x, state.sigma, estimate)
         known = (now, *state.past)[:2]
         return _next(state, now, estimate if sigma == 0 else _unified(known, sigma), sigma, keep=2)
-
-    def steps(self, evaluations: int) -> int:
-        return at_least(evaluations, 1)
 
 
 def _unified(known: Sequence[Estimate], sigma: float, estimate: Tensor | None = None) -> Tensor:

@@ -5,23 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from pfgm_science.state import Denoise, Estimate, State, at_least
+from pfgm_science.state import Denoise, Estimate, OneEvaluation, State, at_least, estimated
 
 
 @dataclass(frozen=True)
-class Euler:
+class Euler(OneEvaluation):
     """First order: DDIM in another guise (Song et al., arXiv 2010.02502)."""
 
     name: ClassVar[str] = "euler"
     order: ClassVar[int] = 1
 
     def step(self, denoise: Denoise, state: State, sigma: float) -> State:
-        now = Estimate(state.x, state.sigma, denoise(state.x, state.sigma))
+        now = estimated(denoise, state)
         x = now.denoised + (sigma / state.sigma) * (state.x - now.denoised)
         return State(x, sigma, (now,), state.evaluations + 1)
-
-    def steps(self, evaluations: int) -> int:
-        return at_least(evaluations, 1)
 
 
 @dataclass(frozen=True)
@@ -32,7 +29,7 @@ class Heun:
     order: ClassVar[int] = 2
 
     def step(self, denoise: Denoise, state: State, sigma: float) -> State:
-        now = Estimate(state.x, state.sigma, denoise(state.x, state.sigma))
+        now = estimated(denoise, state)
         x = state.x + (sigma - state.sigma) * now.slope
         if sigma == 0:
             return State(x, sigma, (now,), state.evaluations + 1)

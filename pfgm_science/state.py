@@ -47,6 +47,11 @@ class State:
         return self.past[0].denoised if self.past else None
 
 
+def estimated(denoise: Denoise, state: State) -> Estimate:
+    """The estimate at a state: one evaluation."""
+    return Estimate(state.x, state.sigma, denoise(state.x, state.sigma))
+
+
 class Solver(Protocol):
     """One step down in noise. order: the power of the step size with which the error at the end falls."""
 
@@ -60,6 +65,14 @@ class Solver(Protocol):
     def steps(self, evaluations: int) -> int:
         """The largest number of steps, ending at sigma = 0, that stays within so many evaluations."""
         ...
+
+
+class OneEvaluation:
+    """What solvers share that take one evaluation a step, the last one included."""
+
+    def steps(self, evaluations: int) -> int:
+        """As many steps as evaluations."""
+        return at_least(evaluations, 1)
 
 
 def at_least(evaluations: int, least: int) -> int:

@@ -38,7 +38,7 @@ class Renewal:
     The posterior is exact where the denoiser knows it (`draw_log_kappa`). Else it is estimated from Den and its
     divergence, which is the number of coordinates that are data rather than noise and tell nothing of kappa:
     kappa ~ Gamma((N - div + D)/2, rate (D + ||x - Den||^2 / sigma^2)/2), for one evaluation and a gradient.
-    generator: one, or one a sample. evaluations: of the denoiser, a call.
+    generator: one, or one a sample.
     """
 
     D: float
@@ -49,6 +49,7 @@ class Renewal:
 
     @property
     def evaluations(self) -> int:
+        """Evaluations of the denoiser that a draw takes."""
         return 0 if isinstance(self.denoiser, KnowsKappa) else 1
 
     def __call__(self, x: Tensor, sigma: float) -> Tensor:
