@@ -223,6 +223,24 @@ def trained(arguments: argparse.Namespace, name: str, train: Dataset, settings: 
         )
 
 
+def unconditional(arguments: argparse.Namespace, D: float) -> Model:
+    """The network of the sweep at D, of seed 0."""
+    train = replace(data("mnist5k")[0], condition={})
+    name, settings = _run_of("trained", D)
+    return trained(arguments, f"{name}-seed0", train, settings | {"seed": 0} | SWEEP_TRAINING)
+
+
+def frechet(images: np.ndarray, name: str = "mnist5k") -> dict[str, Any]:
+    """The figures of samples that are quick to have."""
+    features, real = judge(name).judge(images)[0], _real_features(name)
+    quality = precision_recall(real, features, k=5)
+    return {
+        "frechet": frechet_distance(real, features),
+        "precision": quality.precision,
+        "recall": quality.recall,
+    }
+
+
 @dataclass(frozen=True)
 class Sampling:
     """How the samples of a cell are drawn.

@@ -14,6 +14,7 @@ from typing import Any
 
 from benchmarks.runner import RESULTS, Table, dimension_text, published, written
 from pfgm_science.files import write_bytes
+from pfgm_science.solvers import SOLVERS
 
 ROOT = Path(__file__).parent.parent
 PAGES = ("README.md", "docs/benchmarks.md", "docs/physics.md")
@@ -66,6 +67,43 @@ def sweep(metric: str, digits: int = 3) -> Callable[[Path], str]:
         floor = _over_seeds(table, metric, digits, floor=True)
         rows.append(["held-out images (floor)", "", floor, *[""] * (len(EVALUATIONS) - 1)])
         return markdown(["network", "D", *[f"{n} evaluations" for n in EVALUATIONS]], rows)
+
+    return made
+
+
+def solvers(task: str) -> Callable[[Path], str]:
+    """Frechet distance, a row a D, solver and grid, a column a number of evaluations."""
+
+    def made(results: Path) -> str:
+        table = Table(f"solvers-{task}", results)
+        columns = sorted({c["key"]["evaluations"] for c in table.cells if "evaluations" in c["key"]})
+        rows = []
+        for D in _dimensions(table.cells):
+            cells = [c["key"] for c in table.select(D=D) if "evaluations" in c["key"]]
+            for solver, grid in sorted({(key["solver"], key["grid"]) for key in cells}, key=_by_registry):
+                key = {"D": D, "solver": solver, "grid": grid}
+                values = [_over_seeds(table, "frechet", 3, **key, evaluations=n) for n in columns]
+                rows.append([dimension_text(D), solver, grid, *values])
+        return markdown(["D", "solver", "grid", *map(str, columns)], rows)
+
+    return made
+
+
+def adaptive(task: str) -> Callable[[Path], str]:
+    """The solver that chooses its own steps: a row a D and tolerance."""
+
+    def made(results: Path) -> str:
+        table = Table(f"solvers-{task}", results)
+        rows = [
+            [
+                dimension_text(D),
+                f"{c['key']['tolerance']:g}",
+                *(f"{c['figures'][n]:.3g}" for n in ("evaluations", "frechet")),
+            ]
+            for D in _dimensions(table.cells)
+            for c in sorted(table.select(D=D, grid="its own"), key=lambda c: -float(c["key"]["tolerance"]))
+        ]
+        return markdown(["D", "tolerance", "evaluations", "FD"], rows)
 
     return made
 
@@ -174,6 +212,8 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "sweep-efficientnet": sweep("frechet_efficientnet"),
     "sweep-precision": sweep("precision"),
     "sweep-recall": sweep("recall"),
+    "solvers-mnist5k": solvers("mnist5k"),
+    "adaptive-mnist5k": adaptive("mnist5k"),
     "headline": headline,
     "digits": digits,
     "vectors": vectors,
@@ -187,6 +227,10 @@ TABLES: dict[str, Callable[[Path], str]] = {
 def _over_seeds(table: Table, metric: str, digits: int, **key: Any) -> str:
     values = [c["figures"][metric] for c in table.select(**key) if metric in c["figures"]]
     return written(values, digits) if values else "-"
+
+
+def _by_registry(row: tuple[str, str]) -> tuple[int, str]:
+    return list(SOLVERS).index(row[0]), row[1]
 
 
 def _dimensions(cells: Sequence[dict[str, Any]]) -> list[Any]:

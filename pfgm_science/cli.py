@@ -226,7 +226,24 @@ def _parsers() -> tuple[Parser, dict[str, Parser]]:
             "pfgm sample runs/digits --dimension 64 --evaluations 9 --solver unipc --out folder",
             "pfgm sample runs/digits --label 7 --guidance 2 --guidance-interval 0.2,3",
             "pfgm sample runs/weather --condition season=winter --condition wind=0.5,1.2",
+            "pfgm sample runs/digits --keep mask.npy --from x.npy --repeats 5",
             more="Sample i depends on the seed and on i alone.",
+        )
+    )
+    _vary(
+        add(
+            "vary",
+            "draw variations of given objects: noise is added to them and taken away again",
+            "pfgm vary runs/digits --from x.npy --level 0.5",
+            "pfgm vary runs/table --from table.csv --read label=species --each 3 --out new.csv",
+        )
+    )
+    _interpolate(
+        add(
+            "interpolate",
+            "draw what lies between given objects, on the way that the flow gives",
+            "pfgm interpolate runs/digits --from x.npy --points 9 --out between.png",
+            more="From each object to the next; both ends of each way are drawn too.",
         )
     )
     _evaluate(
@@ -312,7 +329,51 @@ def _train(parser: Parser) -> None:
 
 def _sample(parser: Parser) -> None:
     _run_argument(parser)
-    parser.add_argument("--count", type=_whole(1), default=100, metavar="N", help="how many (default: 100)")
+    parser.add_argument(
+        "--count", type=_whole(1), metavar="N", help="how many (default: 100, or as many as --from holds if several)"
+    )
+    _steering(parser)
+    _sampling(parser)
+    parser.add_argument("--keep", metavar="FILE", help="a mask as .npy: true where the values of --from are kept")
+    parser.add_argument("--from", dest="given", metavar="DATA", help="objects to keep parts of: one, or one a sample")
+    parser.add_argument(
+        "--repeats", type=_whole(1), metavar="N", help="with --keep: takes of each step, so that the parts agree (1)"
+    )
+    _read_option(parser)
+    _samples_out(parser)
+
+
+def _vary(parser: Parser) -> None:
+    _run_argument(parser)
+    _given(parser)
+    parser.add_argument(
+        "--level",
+        type=float,
+        default=0.5,
+        metavar="S",
+        help="noise that is added, for data of size 0.5: 0.1 changes details, 10 nearly all (default: 0.5)",
+    )
+    parser.add_argument("--each", type=_whole(1), default=8, metavar="N", help="variations of each object (default: 8)")
+    _steering(parser)
+    _sampling(parser)
+    _samples_out(parser)
+
+
+def _interpolate(parser: Parser) -> None:
+    _run_argument(parser)
+    _given(parser)
+    parser.add_argument("--points", type=_whole(2), default=9, metavar="N", help="a way, ends included (default: 9)")
+    _steering(parser)
+    _sampling(parser)
+    _samples_out(parser)
+
+
+def _given(parser: Parser) -> None:
+    parser.add_argument("--from", dest="given", required=True, metavar="DATA", help="objects, by name or path")
+    _read_option(parser)
+
+
+def _steering(parser: Parser) -> None:
     parser.add_argument("--label", metavar="CLASS", help="class to draw: short for --condition label=CLASS")
     parser.add_argument(
         "--condition",
@@ -322,7 +383,6 @@ def _sample(parser: Parser) -> None:
         metavar="NAME=VALUE",
         help="a class, or the numbers of a vector with commas between; may be repeated",
     )
-    _sampling(parser)
     parser.add_argument(
         "--guidance", type=float, metavar="W", help="pull towards the condition: 1 is none, 2 a common start"
     )
@@ -334,7 +394,14 @@ def _sample(parser: Parser) -> None:
         help="noise levels with guidance, for data of size 0.5 (default: all)",
     )
     parser.add_argument("--guide", metavar="RUN", help="be guided by this weaker model rather than by no condition")
+
+
+def _samples_out(parser: Parser) -> None:
     parser.add_argument("--batch-size", type=_whole(1), default=250, metavar="N", help="samples at once (default: 250)")
+    parser.add_argument(
+        "--precision", metavar="NAME", help="of the network: float32, or bfloat16 (default: as trained)"
+    )
+    parser.add_argument("--compile", action="store_true", help="compile the network: pays for thousands of samples")
     parser.add_argument(
         "--out", metavar="PATH", help="file or folder; its ending says the format (default: beside the model)"
     )
@@ -405,6 +472,12 @@ def _sampling(parser: Parser) -> None:
         metavar="NAME",
         help="heun (default), euler, dpm2m, dpm3m, deis, ipndm, unipc; stochastic, which adds noise; dopri5, which "
         "chooses its own evaluations",
+    )
+    parser.add_argument(
+        "--grid",
+        default="karras",
+        metavar="NAME",
+        help="where the steps go: karras (default); log-uniform; fitted, where the trajectories of the model bend",
     )
     parser.add_argument("--churn", type=float, metavar="C", help="of stochastic: noise added, 0 to 1 (default: 0.5)")
     parser.add_argument("--tolerance", type=float, metavar="T", help="of dopri5, relative, a step (default: 1e-4)")

@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
+from functools import partial
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 from pathlib import Path
 from typing import Any, cast
@@ -27,15 +28,17 @@ from pfgm_science.adapters import Adapter
 from pfgm_science.cli import LEFT_OUT, nearest, rank
 from pfgm_science.condition import ConditionSpec
 from pfgm_science.config import parse_value, read_toml
+from pfgm_science.constraints import Known
 from pfgm_science.data import Dataset
 from pfgm_science.errors import ConfigError, DataError
 from pfgm_science.files import write_bytes
-from pfgm_science.model import MODEL_FILE, Guidance, Model, configure, fit, load
+from pfgm_science.model import GRIDS, MODEL_FILE, Drawing, Guidance, Model, configure, fit, load
 from pfgm_science.progress import progress, silent
 from pfgm_science.solvers import DormandPrince, Solver, StochasticHeun, solver_named
 from pfgm_science.training import LOG_FILE, STATE_FILE, Launcher, read_log
 
 BENCHMARKS = "pfgm_science.benchmarks"  # entry points: objects with name, description and main(argv) -> exit code
+COUNT = 100  # samples when none are asked for
 SHOWN = 20  # records that are named when some are left out
 
 
@@ -86,37 +89,46 @@ def train(args: argparse.Namespace) -> int:
 
 
 def sample(args: argparse.Namespace) -> int:
-    solver = solver_of(args)
-    model = load(args.run).to(device_named(args.device))
-    pairs = list(args.condition) + ([("label", args.label)] if args.label is not None else [])
-    condition = conditions_of(model.specs, pairs)
-    guidance = guidance_of(args)
-    calls = model.calls(args.dimension, guidance)
-    ending = getattr(model.adapter, "suffix", ".npz")
-    out = Path(args.out or _folder_of(args.run) / f"samples-seed{args.seed}{ending}")
-    check_output(out, args.force)
-    _check_ending(model.adapter, out)
-    with progress("sampling") as update:
-        objects = model.sample(
-            args.count,
-            seed=args.seed,
-            condition=condition,
-            dimension=args.dimension,
-            guidance=guidance,
-            evaluations=args.evaluations,
-            solver=solver,
-            batch_size=args.batch_size,
-            on_state=update,
-        )
-    _write_samples(model, out, objects, condition.get("label"))
-    print(f"{out}: {args.count:,} samples{_in_calls(calls)}")
+    model, how = _drawing(args)
+    count, keep = _known(model, args)
+    how["keep"] = keep
+    out = _drawn(model, args, how, "samples", lambda: model.sample(count, **how))
+    calls = model.calls(args.dimension, how["guidance"])
+    print(f"{out}: {count:,} samples{_in_calls(calls)}")
     return 0
+
+
+def vary(args: argparse.Namespace) -> int:
+    from pfgm_science.editing import vary as varied
+
+    model, how = _drawing(args)
+    given = open_data(model.adapter, args.given, read_options(args))
+    left_out = report_rejected(given)
+    draw = partial(varied, model, given.objects, args.level, each=args.each)
+    out = _drawn(model, args, how, "variations", lambda: draw(**how))
+    print(f"{out}: {args.each:,} variations of each of {len(given):,} objects")
+    return LEFT_OUT if left_out else 0
+
+
+def interpolate(args: argparse.Namespace) -> int:
+    from pfgm_science.editing import interpolate as between
+
+    model, how = _drawing(args)
+    given = open_data(model.adapter, args.given, read_options(args))
+    left_out = report_rejected(given)
+    if len(given) < 2:
+        raise DataError(f"{args.given}: {len(given)} objects; at least 2 are needed for something between them")
+    first, second = (given.take(np.arange(len(given) - 1) + i).objects for i in (0, 1))
+    out = _drawn(model, args, how, "between", lambda: between(model, first, second, args.points, **how))
+    print(f"{out}: {args.points:,} points on each of {len(given) - 1:,} ways")
+    return LEFT_OUT if left_out else 0
 
 
 def evaluate(args: argparse.Namespace) -> int:
     from pfgm_science.evaluation import evaluate as compare
 
     solver = solver_of(args)
+    _check_grid(args)
     model = load(args.run).to(device_named(args.device))
     data = open_data(model.adapter, args.data, read_options(args)) if args.data else _training_data(model, args)
     left_out = report_rejected(data)
@@ -129,6 +141,7 @@ def evaluate(args: argparse.Namespace) -> int:
             seed=args.seed,
             evaluations=args.evaluations,
             solver=solver,
+            grid=args.grid,
             dimension=args.dimension,
             out=out,
             run=_folder_of(args.run),
@@ -304,7 +317,7 @@ def read_options(args: argparse.Namespace) -> dict[str, Any]:
     """Options of the adapter's reader, from --read and from the options that are short for it."""
     options = {name: parse_value(text) for name, text in args.read}
     for name in ("size", "label"):
-        if (value := getattr(args, name, None)) is not None and args.command != "sample":
+        if (value := getattr(args, name, None)) is not None and args.command not in ("sample", "vary", "interpolate"):
             options[name] = value
     return options
 
@@ -338,6 +351,71 @@ def solver_of(args: argparse.Namespace) -> Solver:
     if args.evaluations is not None:
         solver.steps(args.evaluations)
     return solver
+
+
+def _drawing(args: argparse.Namespace) -> tuple[Model, Drawing]:
+    """The model, and what the options of sampling say together of how it is to draw."""
+    _check_grid(args)
+    solver, guidance = solver_of(args), guidance_of(args)
+    model = load(args.run).to(device_named(args.device))
+    model = model if args.precision is None else model.at_precision(args.precision)
+    model = model.compiled() if args.compile else model
+    pairs = list(args.condition) + ([("label", args.label)] if args.label is not None else [])
+    how: Drawing = {
+        "seed": args.seed,
+        "condition": conditions_of(model.specs, pairs),
+        "dimension": args.dimension,
+        "guidance": guidance,
+        "evaluations": args.evaluations,
+        "solver": solver,
+        "grid": args.grid,
+        "batch_size": args.batch_size,
+    }
+    return model, how
+
+
+def _drawn(model: Model, args: argparse.Namespace, how: Drawing, name: str, draw: Callable[[], Any]) -> Path:
+    """Draw with progress, which is put into how, and write; returns where to."""
+    out = _samples_file(model, args, name)
+    with progress("sampling") as update:
+        how["on_state"] = update
+        objects = draw()
+    _write_samples(model, out, objects, (how["condition"] or {}).get("label"))
+    return out
+
+
+def _check_grid(args: argparse.Namespace) -> None:
+    if args.grid not in GRIDS:
+        raise ConfigError(f"--grid {args.grid}: there are {', '.join(GRIDS)}.{nearest(args.grid, GRIDS)}")
+
+
+def _known(model: Model, args: argparse.Namespace) -> tuple[int, Known | None]:
+    """How many samples are to be drawn, and what --keep, --from and --repeats say is known of them."""
+    if args.keep is None:
+        for name, value in (("--from", args.given), ("--repeats", args.repeats)):
+            if value is not None:
+                raise ConfigError(f"{name} needs --keep, a mask that says what of the given objects is kept")
+        return args.count or COUNT, None
+    if args.given is None:
+        raise ConfigError("--keep needs --from: the objects whose parts are kept")
+    try:
+        mask = np.load(args.keep, allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise DataError(f"{args.keep} is no mask that can be read: it must be an .npy file ({error})") from None
+    given = open_data(model.adapter, args.given, read_options(args))
+    if given.rejected:
+        raise DataError(f"{args.given}: {given.rejected[0]}. All objects to keep parts of must be good.")
+    count = args.count or (len(given) if len(given) > 1 else COUNT)
+    return count, Known(given.objects, mask, args.repeats or 1)
+
+
+def _samples_file(model: Model, args: argparse.Namespace, name: str) -> Path:
+    """Where samples are to go, found fit before any work is done for them."""
+    ending = getattr(model.adapter, "suffix", ".npz")
+    out = Path(args.out or _folder_of(args.run) / f"{name}-seed{args.seed}{ending}")
+    check_output(out, args.force)
+    _check_ending(model.adapter, out)
+    return out
 
 
 def guidance_of(args: argparse.Namespace) -> Guidance | None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from pfgm_science.batch import Condition, expand
+from pfgm_science.adapters import Adapter
+from pfgm_science.batch import Batch, Condition, expand
 from pfgm_science.denoiser import Denoiser, calls_of
 from pfgm_science.errors import ConfigError
 from pfgm_science.guidance import score_factor
@@ -172,6 +174,81 @@ class Kept:
         values = values + state.sigma * expand(torch.exp(-log_kappa / 2), noise) * noise
         x = torch.where(known > 0, values, state.x)
         return State(x, state.sigma, state.past, state.evaluations + self.renew.evaluations)
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of samples to be drawn. objects: of the adapter's kind, one for all samples or one each.
+
+    mask: true where they are known, false where they are to be filled in; of the shape of the objects, or one that
+    numpy broadcasts to it (an image's [height, width] too); where objects are a list of arrays, a list of one mask
+    each. repeats: see Kept.
+    """
+
+    objects: Any
+    mask: Any
+    repeats: int = 1
+
+    def encoded(self, adapter: Adapter, count: int) -> EncodedKnown:
+        """The encoded values, and which of them are known; one row a sample.
+
+        A coordinate is known when it stays what it is whatever stands in the unknown parts. Raises ConfigError for
+        objects that are not arrays, and where objects, mask and count do not go together.
+        """
+        if len(self.objects) not in (1, count):
+            raise ConfigError(
+                f"{len(self.objects)} objects to keep for {count} samples: there must be one, or one a sample"
+            )
+        if isinstance(self.objects, np.ndarray):
+            changed: Any = _changed(self.objects, self.mask)
+        else:
+            if len(self.mask) != len(self.objects):
+                raise ConfigError(f"{len(self.mask)} masks for {len(self.objects)} objects: there must be one each")
+            changed = [_changed(object, mask) for object, mask in zip(self.objects, self.mask, strict=True)]
+        held = adapter.encode(self.objects)
+        known = (adapter.encode(changed).values == held.values).to(held.values)
+        if held.mask is not None:
+            known = known * held.mask
+        values = held.values.expand(count, *held.values.shape[1:])
+        free = None if held.mask is None else held.mask.expand(count, *held.mask.shape[1:])
+        return EncodedKnown(Batch(values, free), known.expand(values.shape), self.repeats)
+
+
+@dataclass(frozen=True)
+class EncodedKnown:
+    """Values [count, *shape] with the mask of their sizes; known: 1 where they are; repeats: see Kept."""
+
+    batch: Batch
+    known: Tensor
+    repeats: int
+
+
+def _changed(objects: Any, mask: Any) -> np.ndarray:
+    """An array that is the same where the mask is true, and differs in every entry where it is false."""
+    objects, mask = np.asarray(objects), np.asarray(mask)
+    if objects.dtype.kind not in "biuf":
+        raise ConfigError(
+            "what is kept is said by a mask over arrays of numbers; these objects are no such arrays "
+            f"({objects.dtype.name})"
+        )
+    if not set(np.unique(mask).tolist()) <= {0, 1}:
+        raise ConfigError("the mask must hold true and false, or 1 and 0: 1 where a value is known")
+    for candidate in (mask, mask[..., None]):
+        try:
+            kept = np.broadcast_to(candidate.astype(bool), objects.shape)
+        except ValueError:
+            continue
+        return np.where(kept, objects, _other(objects))
+    raise ConfigError(f"the mask has shape {mask.shape}, and the objects {objects.shape}: they do not go together")
+
+
+def _other(objects: np.ndarray) -> np.ndarray:
+    """An array that differs from the objects in every entry, and holds nothing that they do not hold if it can."""
+    low, high = objects.min(), objects.max()
+    if low == high:
+        low = high - 1 if high >= 1 else high + 1
+    other: np.ndarray = np.where(objects == low, high, low).astype(objects.dtype)
+    return other
 
 
 def _rest(state: State) -> tuple[float, tuple[Estimate, ...], int]:

@@ -48,11 +48,15 @@ class Preconditioned(nn.Module):
             raise ConfigError(f"sigma_data is {sigma_data}: the data must vary and be finite")
         if not radius >= 0:
             raise ConfigError(f"radius is {radius}: it must be >= 0, inf when it is not known")
-        if precision not in ("float32", "bfloat16"):
-            raise ConfigError(f"precision {precision!r} is not known; there are float32 and bfloat16")
         self.network = network
         self.sigma_data = sigma_data
         self.radius = radius
+        self.set_precision(precision)
+
+    def set_precision(self, precision: str) -> None:
+        """Run the network in "float32" or "bfloat16"."""
+        if precision not in ("float32", "bfloat16"):
+            raise ConfigError(f"precision {precision!r} is not known; there are float32 and bfloat16")
         self.precision = precision
 
     def level(self, x: Tensor, sigma: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -80,7 +84,8 @@ class Preconditioned(nn.Module):
         s = expand(level, x)
         total = (s * s + d * d).sqrt()
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
-            output = self.network((x / total).float(), level.log().float() / 4, condition, mask)
+            free = None if mask is None else mask.float()
+            output = self.network((x / total).float(), level.log().float() / 4, condition, free)
         denoised: Tensor = (d / total) ** 2 * x + (s * d / total) * output.to(x.dtype)
         return denoised if mask is None else denoised * mask.to(x.dtype)
 

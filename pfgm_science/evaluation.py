@@ -87,6 +87,7 @@ def evaluate(
     seed: int = 0,
     evaluations: int | None = None,
     solver: str | Solver = "heun",
+    grid: str = "karras",
     dimension: float | None = None,
     out: str | Path | None = None,
     run: str | Path | None = None,
@@ -118,6 +119,7 @@ def evaluate(
         dimension=dimension,
         evaluations=evaluations,
         solver=solver,
+        grid=grid,
         on_state=on_state,
     )
     sampling_seconds = time.monotonic() - started
@@ -138,7 +140,9 @@ def evaluate(
     result = Evaluation(
         rows=rows,
         size=size,
-        provenance=_provenance(model, data, count, seed, evaluations, solver, dimension, sampling_seconds, started),
+        provenance=_provenance(
+            model, data, count, seed, evaluations, solver, grid, dimension, sampling_seconds, started
+        ),
         real=data.take(generator.permutation(len(data))[:count]).objects,
         generated=objects,
         nearest=nearest,
@@ -340,6 +344,7 @@ def _provenance(
     seed: int,
     evaluations: int | None,
     solver: str | Solver,
+    grid: str,
     dimension: float | None,
     sampling_seconds: float,
     started: float,
@@ -356,6 +361,7 @@ def _provenance(
         "citation": data.citation,
         "extra dimensions D": "∞" if math.isinf(D) else f"{D:g}",
         "solver": chosen.name,
+        "grid": grid,
         "evaluations a sample": taken,
         "network calls a sample": taken if isinstance(taken, str) else taken * model.calls(dimension),
         "samples": count,

@@ -6,6 +6,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
@@ -16,16 +17,18 @@ import torch
 from pfgm_science import adapters, checkpoint
 from pfgm_science.adapters import Adapter
 from pfgm_science.batch import Batch
+from pfgm_science.bends import SAMPLES, Bends, measure_bends
 from pfgm_science.condition import DIMENSION, ConditionSpec, describe, encode
 from pfgm_science.config import RunConfig, build, to_json, update
+from pfgm_science.constraints import Kept, Known
 from pfgm_science.data import Dataset, fingerprint
 from pfgm_science.denoiser import Denoiser, GivenDimension, Preconditioned, at_dimension, calls_of
 from pfgm_science.errors import CheckpointError, ConfigError, DataError, PfgmError
 from pfgm_science.guidance import autoguidance, classifier_free
-from pfgm_science.noise import StudentT, generators
+from pfgm_science.noise import Generators, StudentT, generators
 from pfgm_science.objective import denoising_loss
 from pfgm_science.sampling import sample, state_dtype
-from pfgm_science.schedule import EDM_SIGMA_DATA, Levels, measure_radius, measure_sigma_data
+from pfgm_science.schedule import EDM_SIGMA_DATA, Levels, karras, log_uniform, measure_radius, measure_sigma_data
 from pfgm_science.solvers import Solver, State, is_fixed, solver_named
 from pfgm_science.stochastic import Renewal, StochasticHeun
 from pfgm_science.training import LOG_FILE, STATE_FILE, Launcher, Progress, train
@@ -34,6 +37,7 @@ MODEL_FILE = "model.safetensors"
 # With few coordinates x does not tell its kappa: the expectation over kappa is then worth its evaluations.
 SMALL, SMALL_NODES = 16, 32
 EVALUATIONS = 35  # of samples when none are asked for
+GRIDS = ("karras", "log-uniform", "fitted")
 
 
 @dataclass(frozen=True)
@@ -50,24 +54,59 @@ class Guidance:
     by: Model | None = None
 
 
-class Drawing(TypedDict, total=False):
-    """What may be said of how samples are drawn; see Model.draw for what holds when nothing is."""
+@dataclass(frozen=True)
+class Start:
+    """Where trajectories start instead of at the prior: encoded samples with noise of level sigma."""
 
-    seed: int
-    condition: Mapping[str, Any] | None
+    batch: Batch
+    sigma: float
+
+    def __getitem__(self, rows: slice) -> Start:
+        return Start(self.batch[rows], self.sigma)
+
+
+class Way(TypedDict, total=False):
+    """What may be said of the way from prior to data; see Model.sample for what holds when nothing is."""
+
     dimension: float | None
     guidance: Guidance | float | None
     evaluations: int | None
     solver: str | Solver
+    grid: str
+
+
+class Drawing(Way, total=False):
+    """What may be said of how samples are drawn."""
+
+    seed: int
+    condition: Mapping[str, Any] | None
+    keep: Known | None
+    start: Start | None
     batch_size: int
     on_state: Callable[[int, int], None] | None
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """All that decides the trajectories of a batch."""
+
+    denoiser: Denoiser
+    x: torch.Tensor
+    grid: torch.Tensor
+    solver: Solver
+    batch: Batch
+
+    def states(self) -> Iterator[State]:
+        condition, mask = self.batch.condition, self.batch.mask
+        return sample(self.denoiser, self.x, self.grid, solver=self.solver, condition=condition, mask=mask)
 
 
 @dataclass(frozen=True)
 class Model:
     """A trained generator of one domain's objects.
 
-    history: data (name, licence, source, fingerprint, samples), steps, seconds; as JSON values.
+    history: data (name, licence, source, fingerprint, samples), steps, seconds; as JSON values. bends: where its
+    trajectories bend, for the fitted grid; None in models made before there was one.
     """
 
     adapter: Adapter
@@ -75,6 +114,7 @@ class Model:
     config: RunConfig
     specs: tuple[ConditionSpec, ...] = ()
     history: Mapping[str, Any] = field(default_factory=dict)
+    bends: Bends | None = None
 
     @property
     def levels(self) -> Levels:
@@ -147,9 +187,9 @@ class Model:
         """New objects, `count` of them. Sample i depends on (seed, i) alone, whatever batch it is drawn in.
 
         how: seed=0; condition={name: one value for all, or one a sample}; dimension, of those that `at` allows;
-        guidance=2.0, or a Guidance;
-        evaluations, 35 if none are given; solver="heun", or another of SOLVERS by name or as an object;
-        batch_size=250; on_state(done, total), told of progress in samples times steps.
+        guidance=2.0, or a Guidance; evaluations, 35 if none are given; solver="heun", or another of SOLVERS by name or
+        as an object; grid="karras", or another of GRIDS; keep=Known(objects, mask), for what is known of the samples;
+        start=Start(batch, sigma); batch_size=250; on_state(done, total), told of progress in samples times steps.
         Raises ConfigError for what this model cannot do, PfgmError when samples are not finite.
         """
         return self.adapter.decode(self.draw(count, **how))
@@ -160,12 +200,11 @@ class Model:
         *,
         seed: int = 0,
         condition: Mapping[str, Any] | None = None,
-        dimension: float | None = None,
-        guidance: Guidance | float | None = None,
-        evaluations: int | None = None,
-        solver: str | Solver = "heun",
+        keep: Known | None = None,
+        start: Start | None = None,
         batch_size: int = 250,
         on_state: Callable[[int, int], None] | None = None,
+        **how: Unpack[Way],
     ) -> Batch:
         """As `sample`, but still encoded: values [count, *shape] float32."""
         if count < 1:
@@ -174,25 +213,27 @@ class Model:
             raise ConfigError(f"seed is {seed}: it must lie in [0, 2^32)")
         if batch_size < 1:
             raise ConfigError(f"batch_size is {batch_size}: at least 1 sample at a time must be drawn")
-        template = self.adapter.template(count, seed)
+        known = None if keep is None else keep.encoded(self.adapter, count)
+        given = [part.batch for part in (known, start) if part is not None]
+        template = given[0] if given else self.adapter.template(count, seed)
+        if any(len(part) != count or part.values.shape != template.values.shape for part in given):
+            shapes = " and ".join(str(tuple(part.values.shape)) for part in given)
+            raise ConfigError(f"{count} samples cannot be drawn from what is given, of shape {shapes}")
         batch = Batch(template.values, template.mask, self._condition(condition, count))
-        values = []
-        done, steps = 0, len(self.grid(solver, evaluations)) - 1
-        for start in range(0, count, batch_size):
-            part = batch[start : start + batch_size]
-            states = self.trajectory(
-                part,
-                range(start, start + len(part)),
-                seed=seed,
-                dimension=dimension,
-                guidance=guidance,
-                evaluations=evaluations,
-                solver=solver,
+        values, done = [], 0
+        for first in range(0, count, batch_size):
+            rows = slice(first, min(first + batch_size, count))
+            plan = self._plan(
+                batch[rows],
+                generators(sample_seeds(seed, range(rows.start, rows.stop))),
+                start=None if start is None else start[rows],
+                kept=None if known is None else (known.batch.values[rows], known.known[rows], known.repeats),
+                **how,
             )
-            for step, state in enumerate(states):  # noqa: B007
+            for step, state in enumerate(plan.states()):  # noqa: B007
                 if on_state is not None and step:
-                    done += len(part)
-                    on_state(done, count * steps)
+                    done += rows.stop - rows.start
+                    on_state(done, count * (len(plan.grid) - 1))
             values.append(state.x.float().cpu())
         result = Batch(torch.cat(values), batch.mask, batch.condition)
         bad = (~result.values.flatten(1).isfinite().all(1)).nonzero().flatten().tolist()
@@ -203,46 +244,90 @@ class Model:
             )
         return result
 
-    def trajectory(
+    def trajectory(self, batch: Batch, indices: range, *, seed: int = 0, **how: Unpack[Way]) -> Iterator[State]:
+        """Every state from the prior to the data, for samples of these indices; batch gives shape and condition."""
+        return self._plan(batch, generators(sample_seeds(seed, indices)), **how).states()
+
+    def _plan(
         self,
         batch: Batch,
-        indices: range,
+        sources: Generators,
         *,
-        seed: int = 0,
         dimension: float | None = None,
         guidance: Guidance | float | None = None,
         evaluations: int | None = None,
         solver: str | Solver = "heun",
-    ) -> Iterator[State]:
-        """Every state from the prior to the data, for samples of these indices; batch gives shape and condition."""
+        grid: str = "karras",
+        start: Start | None = None,
+        kept: tuple[torch.Tensor, torch.Tensor, int] | None = None,
+    ) -> _Plan:
+        """All that decides the trajectories of a batch. kept: values, what is known of them, and repeats."""
         device = next(self.denoiser.parameters()).device
-        grid = self.grid(solver, evaluations)
         D = self.dimension if dimension is None else dimension
         batch = batch.to(device)
         denoiser, chosen = self.guided(dimension, guidance), solver_named(solver)
-        sources = generators(sample_seeds(seed, indices))
-        x = StudentT(D).prior(
-            batch.values.shape,
-            float(grid[0]),
-            mask=batch.mask,
-            generator=sources,
-            dtype=state_dtype(device),
-            device=device,
-        )
+        renew = Renewal(D, denoiser, sources, batch.condition, batch.mask)
         if isinstance(chosen, StochasticHeun):
-            chosen = chosen.bound(Renewal(D, denoiser, sources, batch.condition, batch.mask))
-        yield from sample(denoiser, x, grid, solver=chosen, condition=batch.condition, mask=batch.mask)
+            chosen = chosen.bound(renew)
+        if kept is not None:
+            if not is_fixed(chosen):
+                raise ConfigError(
+                    f"{chosen.name} chooses its own steps, and what is kept is kept between steps: take another solver"
+                )
+            chosen = Kept(chosen, kept[0].to(device), kept[1].to(device), renew, kept[2])
+        levels = self.grid(chosen, evaluations, grid, None if start is None else start.sigma)
+        dtype = state_dtype(device)
+        if start is not None:
+            x = start.batch.values.to(device, dtype)
+        else:
+            shape, sigma = batch.values.shape, float(levels[0])
+            x = StudentT(D).prior(shape, sigma, mask=batch.mask, generator=sources, dtype=dtype, device=device)
+        return _Plan(denoiser, x, levels, chosen, batch)
 
-    def grid(self, solver: str | Solver, evaluations: int | None = None) -> torch.Tensor:
+    def grid(
+        self, solver: str | Solver, evaluations: int | None = None, spacing: str = "karras", high: float | None = None
+    ) -> torch.Tensor:
         """The noise levels of a solver's steps: as many as the evaluations allow, 35 when none are given.
 
-        A solver that chooses its own steps is given the first level, the last and 0; ConfigError when it is asked to
-        keep a number of evaluations.
+        spacing: one of GRIDS. high: the first level, in the units of the encoded data; sigma_max if None. A solver that
+        chooses its own steps is given the first level, the last and 0; ConfigError when it is asked to keep a number of
+        evaluations.
         """
         chosen = solver_named(solver)
-        if evaluations is None and not is_fixed(chosen):
-            return self.levels.grid(2)
-        return self.levels.grid(chosen.steps(EVALUATIONS if evaluations is None else evaluations))
+        free = evaluations is None and not is_fixed(chosen)
+        steps = 2 if free else chosen.steps(EVALUATIONS if evaluations is None else evaluations)
+        levels = self.levels
+        if high is not None and not levels.sigma_min < high <= levels.sigma_max:
+            raise ConfigError(
+                f"a trajectory can start between the noise levels {levels.sigma_min:.3g} and {levels.sigma_max:.3g} "
+                f"of this model; {high:.3g} is not there"
+            )
+        if spacing == "fitted":
+            bends = self.bends or self.measured().bends
+            if bends is None:
+                raise ConfigError("no grid can be fitted: the trajectories of this model are not finite")
+            return bends.grid(steps, high)
+        if spacing not in GRIDS:
+            raise ConfigError(f"grid {spacing!r} is not known; there are {', '.join(GRIDS)}")
+        top = levels.sigma_max if high is None else high
+        if spacing == "karras":
+            return karras(steps, levels.sigma_min, top, levels.rho)
+        return log_uniform(steps, levels.sigma_min, top)
+
+    def measured(self, like: Batch | None = None) -> Model:
+        """The same model, with the bends of its trajectories measured on a few samples.
+
+        like: samples whose shapes, masks and conditions are taken; new ones without conditions if None.
+        """
+        device = next(self.denoiser.parameters()).device
+        batch = (like if like is not None else self.adapter.template(SAMPLES, 0))[:SAMPLES].to(device)
+        sources, dtype = generators(sample_seeds(0, range(len(batch)))), state_dtype(device)
+        shape, sigma = batch.values.shape, self.levels.sigma_max
+        prior = StudentT(self.dimension).prior(
+            shape, sigma, mask=batch.mask, generator=sources, dtype=dtype, device=device
+        )
+        size = self.denoiser.sigma_data
+        return replace(self, bends=measure_bends(self.at(), prior, self.levels, size, batch.condition, batch.mask))
 
     def save(self, path: str | Path) -> None:
         """Write the model to one .safetensors file, whole or not at all."""
@@ -253,12 +338,34 @@ class Model:
             "radius": self.denoiser.radius,
             "conditions": [to_json(spec) for spec in self.specs],
             "history": dict(self.history),
+            "bends": None if self.bends is None else to_json(self.bends),
         }
         checkpoint.write(path, self.denoiser.network.state_dict(), header, "model")
 
     def to(self, device: str | torch.device) -> Model:
         """The same model with its network on another device."""
         return replace(self, denoiser=self.denoiser.to(device))
+
+    def compiled(self) -> Model:
+        """The same model with its network compiled by torch, which takes a minute at the first call of each shape.
+
+        Noise, solver and guidance stay outside, with the precision they have. Needs a C++ compiler on the CPU.
+        """
+        denoiser = self._with_own_network()
+        denoiser.network.compile()
+        return replace(self, denoiser=denoiser)
+
+    def at_precision(self, precision: str) -> Model:
+        """The same model with its network run in "float32" or "bfloat16"; the state of the solver keeps its own."""
+        denoiser = self._with_own_network()
+        denoiser.set_precision(precision)
+        return replace(self, denoiser=denoiser)
+
+    def _with_own_network(self) -> Preconditioned:
+        """A denoiser whose network shares its weights, but may be run in another way."""
+        denoiser = copy(self.denoiser)
+        denoiser._modules = {**self.denoiser._modules, "network": copy(self.denoiser.network)}
+        return denoiser
 
     def _condition(self, condition: Mapping[str, Any] | None, count: int) -> dict[str, torch.Tensor] | None:
         encoded = encode(self.specs, condition or {}, count)
@@ -281,11 +388,12 @@ def load(path: str | Path) -> Model:
         network = adapter.network(config.network, _network_specs(specs, config))
         denoiser = Preconditioned(network, header["sigma_data"], config.training.precision, radius=header["radius"])
         history = header["history"]
+        bends = None if header.get("bends") is None else Bends(**{k: tuple(v) for k, v in header["bends"].items()})
     except (AttributeError, LookupError, TypeError, ValueError, PfgmError) as error:
         reason = error if isinstance(error, PfgmError) else repr(error)
         raise CheckpointError(f"{path}: the header is not one this version can use: {reason}") from None
     checkpoint.load_weights(network, tensors, path)
-    return Model(adapter, denoiser.eval(), config, specs, history)
+    return Model(adapter, denoiser.eval(), config, specs, history, bends)
 
 
 def fit(
@@ -372,7 +480,7 @@ def fit(
         launcher=launcher,
     )
     history["seconds"] = round(time.monotonic() - started, 1)
-    model = Model(adapter, averaged, config, specs, history)
+    model = Model(adapter, averaged, config, specs, history).measured(batch)
     if folder is not None and (launcher is None or launcher.global_rank == 0):
         # of all sessions of a run that was cut and went on
         history["seconds"] = checkpoint.read_header(folder / STATE_FILE, "state")["seconds"]

@@ -56,7 +56,9 @@ class Solver(Protocol):
     """One step down in noise. order: the power of the step size with which the error at the end falls."""
 
     name: ClassVar[str]
-    order: ClassVar[int]
+
+    @property
+    def order(self) -> int: ...
 
     def step(self, denoise: Denoise, state: State, sigma: float) -> State:
         """The state at the next level sigma < state.sigma."""

@@ -21,9 +21,13 @@ from pfgm_science.adapters import Adapter
 from pfgm_science.batch import Batch
 from pfgm_science.condition import ConditionSpec
 from pfgm_science.config import RunConfig
+from pfgm_science.constraints import Known
 from pfgm_science.data import Dataset
+from pfgm_science.editing import interpolate, vary
 from pfgm_science.errors import BadRecord, ConfigError, DataError, PfgmError
-from pfgm_science.model import Model, configure, fit, load, nest
+from pfgm_science.likelihood import log_likelihood
+from pfgm_science.model import GRIDS, Guidance, Model, configure, fit, load, nest
+from pfgm_science.solvers import FIXED, SOLVERS
 
 SPECS = (ConditionSpec("kind", "class", 2, ("a", "b")), ConditionSpec("size", "vector", 3))
 
@@ -339,6 +343,60 @@ class AdapterContract:
         adapter.picture(samples)
         for name in self.files:
             adapter.write(str(tmp_path / name), samples)
+
+    @pytest.mark.parametrize("solver", SOLVERS)
+    def test_every_solver_draws_samples(self, trained: Model, solver: str) -> None:
+        evaluations = None if solver not in {*FIXED, "stochastic"} else 6
+        samples = trained.sample(2, solver=solver, evaluations=evaluations, condition={"kind": "a"})
+        assert len(samples) == 2
+        assert bool(trained.adapter.encode(samples).values.isfinite().all())
+
+    @pytest.mark.parametrize("grid", GRIDS)
+    def test_every_grid_spans_the_noise_levels(self, trained: Model, grid: str) -> None:
+        levels = trained.grid("euler", 7, grid)
+        assert len(levels) == 8 and bool((levels.diff() < 0).all())
+        assert float(levels[-1]) == 0
+        assert math.isclose(float(levels[0]), trained.levels.sigma_max, rel_tol=1e-9)
+        assert math.isclose(float(levels[-2]), trained.levels.sigma_min, rel_tol=1e-9)
+        assert len(trained.sample(2, grid=grid, evaluations=5)) == 2
+
+    def test_guidance_steers_samples(self, trained: Model) -> None:
+        how: dict[str, Any] = {"evaluations": 5, "condition": {"kind": "a"}}
+        plain, same = (trained.draw(2, guidance=weight, **how).values for weight in (None, 1.0))
+        torch.testing.assert_close(plain, same, rtol=1e-4, atol=1e-4)
+        for guidance in (3.0, Guidance(3.0, 0.1, 5.0), Guidance(2.0, by=trained)):
+            assert bool(trained.draw(2, guidance=guidance, **how).values.isfinite().all())
+
+    def test_variations_stay_near_for_little_noise(self, trained: Model) -> None:
+        objects = self.objects(12)[:2]
+        varied = vary(trained, objects, 0.01, each=2, evaluations=3)
+        assert len(varied) == 4 and type(varied) is type(objects)
+        held, near = trained.adapter.encode(objects), trained.adapter.encode(varied)
+        far = trained.adapter.encode(vary(trained, objects, 20.0, each=2, evaluations=3))
+        there = held.values.repeat_interleave(2, 0)
+        assert float((near.values - there).square().mean()) < float((far.values - there).square().mean())
+
+    def test_interpolation_starts_and_ends_at_the_objects(self, trained: Model) -> None:
+        one = self.objects(12)[:1]
+        between = interpolate(trained, one, one, 3, steps=16, solver="heun", evaluations=79)
+        assert len(between) == 3 and type(between) is type(one)
+        held, drawn = (trained.adapter.encode(objects).values for objects in (one, between))
+        assert float((drawn[0] - held[0]).abs().max()) < 0.1 * trained.denoiser.sigma_data
+
+    def test_what_is_kept_is_kept(self, trained: Model) -> None:
+        """The first half of an object, where objects are arrays or lists of them."""
+        objects = self.objects(12)[3:4]
+        mask = np.arange(len(objects[0])) < len(objects[0]) // 2 + 1
+        mask = np.broadcast_to(mask.reshape(-1, *[1] * (np.ndim(objects[0]) - 1)), np.shape(objects[0]))
+        masks = mask if isinstance(objects, np.ndarray) else [mask]
+        samples = trained.sample(2, keep=Known(objects, masks, 2), evaluations=8)
+        for sample in samples:
+            np.testing.assert_allclose(sample[mask], objects[0][mask], rtol=1e-5, atol=1e-4)
+        assert not np.allclose(samples[0], samples[1])
+
+    def test_likelihoods_are_finite(self, trained: Model) -> None:
+        found = log_likelihood(trained, self.objects(12)[:3], steps=4, probes=2)
+        assert found.value.shape == (3,) and bool(np.isfinite(found.value).all())
 
     def fresh(self, adapter: Adapter) -> nn.Module:
         """The tiny network with reproducible weights."""
