@@ -22,7 +22,7 @@ from pfgm_science.sampling import sample
 from pfgm_science.schedule import Levels, log_uniform
 
 SAMPLES, STEPS = 16, 32  # that are measured, and the steps each takes
-LEAST = 1e-3  # of the largest density of steps, so that no stretch of levels goes without
+LEAST = 1e-3  # of the largest density of steps, and of that of a bend of 1, so that no stretch goes without
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def measure_bends(
     density = bending.sqrt().cpu().numpy()
     if not np.isfinite(density).all():
         return None
-    density = density + LEAST * max(density.max(), np.finfo(np.float64).tiny)
+    density = density + LEAST * max(density.max(), 1.0)
     share = np.concatenate([[0.0], np.cumsum(density)]) / density.sum()
     share[-1] = 1.0
     return Bends(tuple(grid.tolist()), tuple(share.tolist()))

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
+from typing import Any
 from unittest.mock import create_autospec
 
 import numpy as np
@@ -23,6 +24,8 @@ from command import Pfgm
 
 from modalities.vectors import Vectors
 from pfgm_science import checkpoint, cli, commands, demo, evaluation
+from pfgm_science.constraints import Known
+from pfgm_science.editing import interpolate, vary
 from pfgm_science.model import Guidance, load
 from pfgm_science.solvers import SOLVERS, DormandPrince
 from pfgm_science.training import read_log
@@ -30,7 +33,7 @@ from pfgm_science.training import read_log
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.usefixtures("without_tensorboard")
 TINY = ("--steps", "4", "--batch-size", "8", "--set", "network.width=8", "--set", "network.depth=1")
-COMMANDS = ("demo", "train", "sample", "evaluate", "likelihood", "benchmark", "info", "data")
+COMMANDS = ("demo", "train", "sample", "vary", "interpolate", "evaluate", "likelihood", "benchmark", "info", "data")
 
 
 @pytest.fixture(scope="module")
@@ -190,6 +193,45 @@ def test_guidance_by_the_condition_and_by_another_model(run: Path, tmp_path: Pat
     ):
         refused = pfgm("sample", run, *wrong, "--out", tmp_path / "d.npy")
         assert refused.code == 2 and said in refused.err
+
+
+def test_parts_are_kept_from_the_command_line(run: Path, tmp_path: Path, pfgm: Pfgm) -> None:
+    rows = np.array([[0.5, -1.0], [2.0, 0.1]])
+    np.save(tmp_path / "rows.npy", rows)
+    np.save(tmp_path / "mask.npy", np.array([True, False]))
+    words = ("--keep", tmp_path / "mask.npy", "--from", tmp_path / "rows.npy", "--repeats", 2, "--evaluations", 9)
+    answer = pfgm("sample", run, *words, "--out", tmp_path / "new.npy")
+    assert answer.code == 0, answer.err
+    drawn = np.load(tmp_path / "new.npy")
+    assert drawn.shape == (2, 2), "as many as there are objects"
+    np.testing.assert_allclose(drawn[:, 0], rows[:, 0], rtol=1e-5)
+    assert not np.isclose(drawn[:, 1], rows[:, 1]).any()
+    expected = load(run).sample(2, keep=Known(rows, [True, False], 2), evaluations=9)
+    np.testing.assert_allclose(drawn, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_variations_and_what_lies_between_from_the_command_line(run: Path, tmp_path: Path, pfgm: Pfgm) -> None:
+    rows = np.array([[0.5, -1.0], [2.0, 0.1], [0.0, 0.0]])
+    np.save(tmp_path / "rows.npy", rows)
+    how = ("--from", tmp_path / "rows.npy", "--evaluations", 9, "--seed", 3, "--grid", "fitted")
+    answer = pfgm("vary", run, *how, "--level", 0.2, "--each", 2, "--label", "y", "--out", tmp_path / "v.npy")
+    assert answer.code == 0, answer.err
+    assert "2 variations of each of 3 objects" in answer.out
+    options: dict[str, Any] = {"evaluations": 9, "seed": 3, "grid": "fitted"}
+    expected = vary(load(run), rows, 0.2, each=2, condition={"label": "y"}, **options)
+    np.testing.assert_allclose(np.load(tmp_path / "v.npy"), expected, rtol=1e-5, atol=1e-5)
+    answer = pfgm("interpolate", run, *how, "--points", 4, "--out", tmp_path / "b.npy")
+    assert answer.code == 0, answer.err
+    assert "4 points on each of 2 ways" in answer.out
+    expected = interpolate(load(run), rows[:2], rows[1:], 4, **options)
+    np.testing.assert_allclose(np.load(tmp_path / "b.npy"), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_low_precision_from_the_command_line(run: Path, tmp_path: Path, pfgm: Pfgm) -> None:
+    words = ("sample", run, "--count", 3, "--evaluations", 5, "--precision", "bfloat16")
+    assert pfgm(*words, "--out", tmp_path / "low.npy").code == 0
+    low, full = np.load(tmp_path / "low.npy"), load(run).sample(3, evaluations=5)
+    np.testing.assert_allclose(low, full, rtol=0.1, atol=0.1)
 
 
 def test_label_is_short_for_a_condition(run: Path, tmp_path: Path, pfgm: Pfgm) -> None:

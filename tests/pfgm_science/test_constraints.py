@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from scipy.stats import ks_2samp
 from torch import Tensor
 
-from pfgm_science.constraints import Kept, Measured, selection
+from modalities.images.adapter import Images
+from modalities.vectors.adapter import Vectors
+from pfgm_science.constraints import Kept, Known, Measured, selection
+from pfgm_science.data import Dataset
 from pfgm_science.denoiser import at_dimension
 from pfgm_science.errors import ConfigError
 from pfgm_science.exact import FiniteSet, Gaussian
@@ -158,3 +162,24 @@ def test_mistakes_are_refused() -> None:
     assert torch.equal(
         selection([2, 0], 3) @ torch.tensor([5.0, 6.0, 7.0], dtype=F64), torch.tensor([7.0, 5.0], dtype=F64)
     )
+
+
+def test_what_is_known_of_an_image_is_said_by_a_mask_of_its_pixels() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 1), dtype=np.uint8)
+    adapter = Images().fit(Dataset(images))
+    pixels = np.zeros((8, 8), dtype=bool)
+    pixels[:4] = True
+    for objects, count in ((images, 3), (images[:1], 5), (np.full((1, 8, 8, 1), 255, np.uint8), 2)):
+        for mask in (pixels, pixels[..., None], pixels.astype(int)):
+            found = Known(objects, mask, 4).encoded(adapter, count)
+            assert found.repeats == 4 and len(found.batch) == count
+            assert torch.equal(found.batch.values, adapter.encode(objects).values.expand(count, -1, -1, -1))
+            assert torch.equal(found.known, torch.from_numpy(pixels).float().expand(count, 1, 8, 8))
+
+
+def test_each_object_may_have_a_mask_of_its_own() -> None:
+    rows = np.random.default_rng(0).standard_normal((3, 4))
+    adapter = Vectors().fit(Dataset(rows))
+    mask = np.random.default_rng(1).random((3, 4)) < 0.5
+    for objects, masks in ((rows, mask), (rows.tolist(), list(mask))):
+        assert torch.equal(Known(objects, masks).encoded(adapter, 3).known, torch.from_numpy(mask).float())

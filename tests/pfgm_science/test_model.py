@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -169,6 +171,40 @@ def test_every_solver_keeps_within_the_evaluations(diffusion: Model, solver: str
     assert states[-1].sigma == 0 and states[-1].evaluations <= evaluations
     assert states[0].x.dtype == torch.float64
     torch.testing.assert_close(states[-1].x.float(), batch.values)
+
+
+def test_low_precision_is_of_the_network_alone(diffusion: Model) -> None:
+    low = diffusion.at_precision("bfloat16")
+    batch = diffusion.draw(4, evaluations=9)
+    states = list(low.trajectory(batch, range(4), evaluations=9))
+    assert all(state.x.dtype == torch.float64 for state in states)
+    values = low.draw(4, evaluations=9).values
+    assert not torch.equal(values, batch.values)
+    torch.testing.assert_close(values, batch.values, rtol=0.05, atol=0.05)
+    assert torch.equal(diffusion.draw(4, evaluations=9).values, batch.values), "the model itself is as it was"
+
+
+@pytest.mark.skipif(not shutil.which("g++") and not shutil.which("clang++"), reason="compiling needs a C++ compiler")
+def test_a_compiled_network_draws_the_same(diffusion: Model, tmp_path: Path) -> None:
+    compiled = diffusion.compiled()
+    expected = diffusion.draw(4, evaluations=5).values
+    torch.testing.assert_close(compiled.draw(4, evaluations=5).values, expected, rtol=1e-4, atol=1e-4)
+    compiled.save(tmp_path / "model.safetensors")
+    assert torch.equal(load(tmp_path / "model.safetensors").draw(4, evaluations=5).values, expected)
+
+
+def test_a_model_keeps_where_its_trajectories_bend(diffusion: Model, tmp_path: Path) -> None:
+    model = fit(Vectors(), ROWS, dimension=8, **TINY)
+    assert model.bends is not None
+    model.save(tmp_path / "model.safetensors")
+    assert load(tmp_path / "model.safetensors").bends == model.bends
+    older = replace(diffusion, bends=None)
+    older.save(tmp_path / "older.safetensors")
+    again = load(tmp_path / "older.safetensors")
+    assert again.bends is None
+    torch.testing.assert_close(
+        again.grid("euler", 6, "fitted"), diffusion.measured().grid("euler", 6, "fitted"), rtol=1e-9, atol=0
+    )
 
 
 def test_progress_runs_to_the_end(diffusion: Model) -> None:
