@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from itertools import product
@@ -32,7 +32,7 @@ from pfgm_science.metrics import (
     memorisation,
     precision_recall,
 )
-from pfgm_science.model import Model, fit
+from pfgm_science.model import Guidance, Model, fit
 from pfgm_science.progress import progress
 
 SPLIT_SEED = 0
@@ -47,6 +47,7 @@ COUNT = 1000
 EXAMPLES = """  pfgm benchmark images sweep                      the whole table over D (resumes where it was cut)
   pfgm benchmark images sweep --dimensions 128 inf --seeds 0
   pfgm benchmark images headline                   the long run of README
+  pfgm benchmark images guidance                   the headline network pulled towards its classes
   pfgm benchmark images digits                     the 8 x 8 digits, unconditional and by class
   pfgm benchmark images classifier                 train the frozen judge again"""
 
@@ -54,14 +55,16 @@ EXAMPLES = """  pfgm benchmark images sweep                      the whole table
 def main(argv: Sequence[str]) -> int:
     """Entry of `pfgm benchmark images`."""
     arguments = _parser().parse_args(argv)
-    study = {"sweep": sweep, "headline": headline, "digits": digits, "classifier": classifier}[arguments.study]
+    study = {"sweep": sweep, "headline": headline, "guidance": guidance, "digits": digits, "classifier": classifier}[
+        arguments.study
+    ]
     study(arguments)
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
     built = parser("images", "Image generation on digits and mnist5k.", EXAMPLES)
-    built.add_argument("study", choices=["sweep", "headline", "digits", "classifier"])
+    built.add_argument("study", choices=list(STUDIES))
     built.add_argument("--dimensions", type=dimension_argument, nargs="+", default=list(DIMENSIONS), metavar="D")
     built.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     built.add_argument("--steps", type=int, default=None, help="training steps a run (default: the study's)")
@@ -81,8 +84,14 @@ def _parser() -> argparse.ArgumentParser:
         default=["trained", "one-network", "at-dimension"],
         help="rows of the sweep",
     )
+    built.add_argument("--compile", action="store_true", help="of guidance: compile the networks (C++ compiler)")
     return built
 
+
+WEIGHTS = (1.0, 1.5, 2.0, 3.0, 4.0)
+INTERVAL = (0.28, 2.9)  # noise levels, as Kynkaanniemi et al. found for ImageNet (arXiv 2404.07724)
+GUIDANCE_EVALUATIONS = 19
+WEAK_STEPS = 1000  # of the model that guides in autoguidance, a tenth of the other's
 
 NETWORK = {"kind": "unet", "channels": 16, "multipliers": [1, 2, 4], "blocks": 1, "patch": 1}
 BUDGET = {"batch_size": 32, "learning_rate": 2e-3, "checkpoint_every": 500, "network": NETWORK}
@@ -133,6 +142,45 @@ def headline(arguments: argparse.Namespace) -> None:
         images = model.sample(100, seed=3, condition={"label": np.repeat(np.arange(10), 10)})
         model.adapter.write(str(picture), images)
     _show(arguments, "headline")
+
+
+def guidance(arguments: argparse.Namespace) -> None:
+    """The headline network by class, against the weight of guidance of three kinds."""
+    train = data("mnist5k")[0]
+    table = _table("guidance", "mnist5k", arguments, training=HEADLINE_TRAINING, weak_steps=WEAK_STEPS)
+    ways = {"classifier-free": {}, "in an interval": {"low": INTERVAL[0], "high": INTERVAL[1]}, "autoguidance": {}}
+    keys = [
+        {"way": way, "weight": weight, "seed": seed}
+        for seed, weight, way in product(arguments.seeds, WEIGHTS, ways)
+        if weight > 1 or way == "classifier-free"  # a weight of 1 is no guidance in any way
+    ]
+    if not all(map(table.find, keys)):
+        settings = {"dimension": HEADLINE_DIMENSION, "seed": 0}
+        model = trained(arguments, "headline", train, settings | HEADLINE_TRAINING)
+        weaker = trained(arguments, "weak", train, settings | HEADLINE_TRAINING | {"steps": WEAK_STEPS})
+        if arguments.compile:
+            model, weaker = model.compiled(), weaker.compiled()
+        for key in keys:
+            by = weaker if key["way"] == "autoguidance" else None
+            how = None if key["weight"] == 1 else Guidance(float(key["weight"]), **ways[str(key["way"])], by=by)
+            table.cell(key, partial(guided, model, how, int(key["seed"]), arguments.count))
+    _show(arguments, "guidance")
+
+
+def guided(model: Model, how: Guidance | None, seed: int, count: int) -> dict[str, Any]:
+    """Figures of samples of every class equally often, drawn with guidance."""
+    labels = np.arange(count) % 10
+    with progress(f"guidance {how.weight if how else 1}") as update:
+        images = model.sample(
+            count,
+            seed=1000 + seed,
+            condition={"label": labels},
+            guidance=how,
+            evaluations=GUIDANCE_EVALUATIONS,
+            on_state=update,
+        )
+    said = judge("mnist5k").judge(images)[1].argmax(1)
+    return frechet(images) | {"class_accuracy": float((said == labels).mean())}
 
 
 def digits(arguments: argparse.Namespace) -> None:
@@ -337,4 +385,11 @@ def _real_efficientnet(name: str) -> np.ndarray:
     return efficientnet_features(data(name)[0].objects)
 
 
+STUDIES: dict[str, Callable[[argparse.Namespace], None]] = {
+    "sweep": sweep,
+    "headline": headline,
+    "guidance": guidance,
+    "digits": digits,
+    "classifier": classifier,
+}
 BENCHMARK = Benchmark("images", "digits and mnist5k: D, evaluations, seeds; judged by two networks", main)

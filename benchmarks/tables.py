@@ -130,6 +130,23 @@ def headline(results: Path) -> str:
     return markdown(["samples", "evaluations", *columns], rows)
 
 
+def guidance(results: Path) -> str:
+    """mnist5k by class: a row a way of guiding and figure, a column a weight."""
+    table = Table("images-guidance", results)
+    weights = sorted({c["key"]["weight"] for c in table.cells})
+    rows = []
+    for way in ("classifier-free", "in an interval", "autoguidance"):
+        for figure, words in {
+            "frechet": "FD classifier",
+            "class_accuracy": "class accuracy",
+            "precision": "precision",
+            "recall": "recall",
+        }.items():
+            key = [{"way": "classifier-free" if w == 1 else way, "weight": w} for w in weights]
+            rows.append([way, words, *[_over_seeds(table, figure, 3, **k) for k in key]])
+    return markdown(["guidance", "figure", *[f"weight {w:g}" for w in weights]], rows)
+
+
 def digits(results: Path) -> str:
     """The 8 x 8 digits."""
     table = Table("images-digits", results)
@@ -191,6 +208,26 @@ def robustness(results: Path) -> str:
     return markdown(["alpha", *[f"D = {dimension_text(D)}" for D in columns]], rows)
 
 
+def constraints(results: Path) -> str:
+    """Kept coordinates and measurements: a row a task and method, a column a D."""
+    table = Table("constraints", results)
+    columns = _dimensions(table.cells)
+    rows = []
+    for task in dict.fromkeys(c["key"]["task"] for c in table.cells):
+        names = dict.fromkeys(c["key"]["method"] for c in table.select(task=task) if "method" in c["key"])
+        for figure, words in {
+            "accuracy": "two-sample accuracy",
+            "agree": "at a point that agrees",
+            "variation": "total variation of the choice",
+        }.items():
+            if any(figure in c["figures"] for c in table.select(task=task)):
+                floor = _over_seeds(table, figure, 3, task=task, floor=True)
+                for method in names:
+                    values = [_over_seeds(table, figure, 3, task=task, method=method, D=D) for D in columns]
+                    rows.append([task, words, method, *values, floor])
+    return markdown(["task", "figure", "method", *[f"D = {dimension_text(D)}" for D in columns], "exact draws"], rows)
+
+
 def speed(results: Path) -> str:
     """Ratios to peers."""
     rows = []
@@ -215,10 +252,12 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "solvers-mnist5k": solvers("mnist5k"),
     "adaptive-mnist5k": adaptive("mnist5k"),
     "headline": headline,
+    "guidance": guidance,
     "digits": digits,
     "vectors": vectors,
     "tails": tails,
     "robustness": robustness,
+    "constraints": constraints,
     "speed": speed,
     "pfgmpp": pfgmpp,
 }

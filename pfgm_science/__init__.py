@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pfgm_science.data import Dataset, DatasetInfo
     from pfgm_science.denoiser import AtDimension, Denoiser, GivenDimension, Preconditioned, at_dimension
     from pfgm_science.errors import BadRecord, CheckpointError, ConfigError, DataError, PfgmError
-    from pfgm_science.exact import FiniteSet, Gaussian
+    from pfgm_science.exact import FiniteSet, Gaussian, Mixture
     from pfgm_science.flow import LogDensity, log_density, transport
     from pfgm_science.guidance import EnergyGuided, Guided, autoguidance, classifier_free
     from pfgm_science.likelihood import Likelihood, log_likelihood
@@ -60,7 +60,7 @@ _HOMES = {
     "data": ("Dataset", "DatasetInfo"),
     "denoiser": ("AtDimension", "Denoiser", "GivenDimension", "Preconditioned", "at_dimension"),
     "errors": ("BadRecord", "CheckpointError", "ConfigError", "DataError", "PfgmError"),
-    "exact": ("FiniteSet", "Gaussian"),
+    "exact": ("FiniteSet", "Gaussian", "Mixture"),
     "flow": ("LogDensity", "log_density", "transport"),
     "guidance": ("EnergyGuided", "Guided", "autoguidance", "classifier_free"),
     "likelihood": ("Likelihood", "log_likelihood"),
@@ -120,6 +120,7 @@ __all__ = [
     "Likelihood",
     "LogDensity",
     "Measured",
+    "Mixture",
     "Model",
     "PfgmError",
     "Preconditioned",

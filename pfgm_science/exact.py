@@ -1,8 +1,9 @@
-"""Denoisers in closed form: of a finite set of points and of Gaussian data. The oracles of the tests."""
+"""Denoisers in closed form: of a finite set of points, of Gaussian data and of mixtures. The oracles of the tests."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -104,14 +105,7 @@ class Gaussian:
         levels, group = self._groups(x)
         sums = self._sums(x, mask, levels, group)
         log_kappa, weight = self._posterior(levels, *sums, torch.as_tensor(sigma).double().expand(len(x)))
-        if log_kappa.shape[1] == 1:
-            return log_kappa[:, 0]
-        u = uniform(len(x), generator).to(weight.device)[:, None]
-        total = weight.cumsum(1) / weight.sum(1, keepdim=True)
-        chosen = (total < u).sum(1, keepdim=True).clamp(max=weight.shape[1] - 1)
-        share = (u - (total - weight).gather(1, chosen)) / weight.gather(1, chosen).clamp(min=1e-300)
-        step = log_kappa[:, 1:2] - log_kappa[:, :1]
-        return (log_kappa.gather(1, chosen) + (share.clamp(0, 1) - 0.5) * step)[:, 0]
+        return _between_nodes(log_kappa, weight, generator)
 
     def _posterior(self, levels: Tensor, squared: Tensor, count: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
         """Nodes in log kappa and their posterior weights: two [batch, nodes]."""
@@ -124,17 +118,90 @@ class Gaussian:
             data = -0.5 * (count[:, None] * torch.log(v) + squared[:, None] / v).sum(2)
             return data + self.D / 2 * (u - torch.exp(u))
 
-        # The peak may be as narrow as sqrt(2 / (N + D)) and lie far out: narrow the range down to what carries weight.
-        low = sigma.new_full((len(sigma), 1), -120.0)
-        high = sigma.new_full((len(sigma), 1), 12.0)
-        ramp = torch.linspace(0, 1, self.nodes, dtype=torch.float64, device=sigma.device)
-        for _ in range(4):
-            u = low + (high - low) * ramp
-            heavy = (log := log_density(u)) > log.amax(1, keepdim=True) - 40
-            step = (high - low) / (self.nodes - 1)
-            low = torch.where(heavy, u, math.inf).amin(1, keepdim=True) - step
-            high = torch.where(heavy, u, -math.inf).amax(1, keepdim=True) + step
-        return u, torch.softmax(log, dim=1)
+        return _nodes(log_density, len(sigma), self.nodes, sigma.device)
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """E[y | x] for y of a mixture of N(mean_k, std_k^2 I), by quadrature over kappa as for Gaussian data.
+
+    means: [components, N]; std: [components]; weights: probabilities [components], equal when not given; D: extra
+    dimensions; nodes: of the quadrature. x is [batch, N].
+    """
+
+    means: Tensor
+    std: Tensor
+    D: float = math.inf
+    weights: Tensor | None = None
+    nodes: int = 64
+
+    def __call__(
+        self, x: Tensor, sigma: Tensor, condition: Condition | None = None, mask: Tensor | None = None
+    ) -> Tensor:
+        x64, sigma = x.double(), torch.as_tensor(sigma, dtype=torch.float64, device=x.device).expand(len(x))
+        log_kappa, weight = self._posterior(x64, sigma)
+        log, variance = self._terms(x64, sigma, log_kappa)
+        share = weight[..., None] * torch.softmax(log, dim=2)
+        kept = share * self.std.to(variance).square() / variance
+        pull = (share - kept).sum(1)
+        denoised: Tensor = pull @ self.means.to(x64) + kept.sum((1, 2))[:, None] * x64
+        return denoised.to(x.dtype)
+
+    def draw_log_kappa(self, x: Tensor, sigma: Tensor, mask: Tensor | None, generator: Generators) -> Tensor:
+        """log kappa ~ p(log kappa | x), evenly between the nodes of the quadrature: [batch], float64."""
+        sigma = torch.as_tensor(sigma, dtype=torch.float64, device=x.device).expand(len(x))
+        return _between_nodes(*self._posterior(x.double(), sigma), generator)
+
+    def _posterior(self, x: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
+        """Nodes in log kappa and their posterior weights: two [batch, nodes]."""
+        if math.isinf(self.D):
+            one = sigma.new_ones(len(sigma), 1)
+            return one.log(), one
+
+        def log_density(u: Tensor) -> Tensor:
+            return self._terms(x, sigma, u)[0].logsumexp(2) + self.D / 2 * (u - torch.exp(u))
+
+        return _nodes(log_density, len(x), self.nodes, x.device)
+
+    def _terms(self, x: Tensor, sigma: Tensor, log_kappa: Tensor) -> tuple[Tensor, Tensor]:
+        """log p(x, component | kappa) up to a constant, and the variance of x there: two [batch, nodes, components]."""
+        means, std = self.means.to(x), self.std.to(x)
+        squared = (x[:, None] - means).square().sum(2)  # cdist has no second derivative, which Measured at D asks for
+        variance = std.square() + (sigma[:, None] ** 2 * torch.exp(-log_kappa))[..., None]
+        log = -0.5 * (x.shape[1] * variance.log() + squared[:, None] / variance)
+        return log if self.weights is None else log + self.weights.to(x).log(), variance
+
+
+def _nodes(
+    log_density: Callable[[Tensor], Tensor], count: int, nodes: int, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """Even nodes in log kappa where a density carries weight, and their weights: two [count, nodes] float64.
+
+    log_density: of log kappa, [count, nodes] to the same. The peak may be as narrow as sqrt(2 / (N + D)) and lie far
+    out: the range is narrowed down to what carries weight.
+    """
+    low = torch.full((count, 1), -120.0, dtype=torch.float64, device=device)
+    high = torch.full_like(low, 12.0)
+    ramp = torch.linspace(0, 1, nodes, dtype=torch.float64, device=device)
+    for _ in range(4):
+        u = low + (high - low) * ramp
+        heavy = (log := log_density(u)) > log.amax(1, keepdim=True) - 40
+        step = (high - low) / (nodes - 1)
+        low = torch.where(heavy, u, math.inf).amin(1, keepdim=True) - step
+        high = torch.where(heavy, u, -math.inf).amax(1, keepdim=True) + step
+    return u, torch.softmax(log, dim=1)
+
+
+def _between_nodes(log_kappa: Tensor, weight: Tensor, generator: Generators) -> Tensor:
+    """A draw from a density given at even nodes: [count]."""
+    if log_kappa.shape[1] == 1:
+        return log_kappa[:, 0]
+    u = uniform(len(log_kappa), generator).to(weight.device)[:, None]
+    total = weight.cumsum(1) / weight.sum(1, keepdim=True)
+    chosen = (total < u).sum(1, keepdim=True).clamp(max=weight.shape[1] - 1)
+    share = (u - (total - weight).gather(1, chosen)) / weight.gather(1, chosen).clamp(min=1e-300)
+    step = log_kappa[:, 1:2] - log_kappa[:, :1]
+    return (log_kappa.gather(1, chosen) + (share.clamp(0, 1) - 0.5) * step)[:, 0]
 
 
 def radius_moments(N: int, D: float) -> tuple[float, float]:
