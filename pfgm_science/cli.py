@@ -468,10 +468,9 @@ def _sampling(parser: Parser) -> None:
     )
     parser.add_argument(
         "--solver",
-        default="heun",
         metavar="NAME",
-        help="heun (default), euler, dpm2m, dpm3m, deis, ipndm, unipc; stochastic, which adds noise; dopri5, which "
-        "chooses its own evaluations",
+        help="heun (default from 35 evaluations on), unipc (default below), euler, dpm2m, dpm3m, deis, ipndm; "
+        "stochastic, which adds noise; dopri5, which chooses its own evaluations",
     )
     parser.add_argument(
         "--grid",

@@ -338,8 +338,13 @@ def open_data(adapter: Adapter, data: str, options: Mapping[str, Any]) -> Datase
     return replace(read, source=data, read=options)
 
 
-def solver_of(args: argparse.Namespace) -> Solver:
+def solver_of(args: argparse.Namespace) -> Solver | None:
     """The solver that --solver and --tolerance name; ConfigError where they do not go with --evaluations."""
+    if args.solver is None:
+        for name, owner in (("tolerance", DormandPrince), ("churn", StochasticHeun)):
+            if getattr(args, name) is not None:
+                raise ConfigError(f"--{name} needs --solver {owner.name}: no other solver has one")
+        return None
     solver = solver_named(args.solver)
     for name, owner in (("tolerance", DormandPrince), ("churn", StochasticHeun)):
         value = getattr(args, name)

@@ -55,9 +55,9 @@ def interpolate(
     """
     if points < 2:
         raise ConfigError(f"{points} points: at least 2, the ends")
-    solver = solver_named(how.get("solver", "heun"))
-    if isinstance(solver, StochasticHeun):
-        raise ConfigError(f"{solver.name} adds noise, and the ends would not come back: take another solver")
+    solver = how.get("solver")
+    if solver is not None and isinstance(solver_named(solver), StochasticHeun):
+        raise ConfigError("stochastic adds noise, and the ends would not come back: take another solver")
     ends = [model.adapter.encode(objects) for objects in (first, second)]
     if len(ends[0]) != len(ends[1]) or ends[0].values.shape != ends[1].values.shape:
         raise ConfigError(f"{len(ends[0])} objects and {len(ends[1])}: pairs are needed, of one shape")

@@ -26,7 +26,7 @@ from pfgm_science.files import replacing
 from pfgm_science.model import EVALUATIONS, Model, batch_fingerprint, encoded
 from pfgm_science.progress import duration
 from pfgm_science.report import Figure, Report, Section, Table, number, write
-from pfgm_science.solvers import Solver, is_fixed, solver_named
+from pfgm_science.solvers import Solver, default_solver, is_fixed, solver_named
 from pfgm_science.training import LOG_FILE, read_log
 
 Array = npt.NDArray[np.float64]
@@ -86,7 +86,7 @@ def evaluate(
     count: int = 1000,
     seed: int = 0,
     evaluations: int | None = None,
-    solver: str | Solver = "heun",
+    solver: str | Solver | None = None,
     grid: str = "karras",
     dimension: float | None = None,
     out: str | Path | None = None,
@@ -343,7 +343,7 @@ def _provenance(
     count: int,
     seed: int,
     evaluations: int | None,
-    solver: str | Solver,
+    solver: str | Solver | None,
     grid: str,
     dimension: float | None,
     sampling_seconds: float,
@@ -351,7 +351,7 @@ def _provenance(
 ) -> dict[str, Any]:
     history, D = model.history, model.dimension if dimension is None else dimension
     seconds = history.get("seconds")
-    chosen = solver_named(solver)
+    chosen = default_solver(evaluations or EVALUATIONS) if solver is None else solver_named(solver)
     taken = (evaluations or EVALUATIONS) if is_fixed(chosen) else "as many as its tolerance needs"
     return {
         "data": data.name,

@@ -29,7 +29,7 @@ from pfgm_science.noise import Generators, StudentT, generators
 from pfgm_science.objective import denoising_loss
 from pfgm_science.sampling import sample, state_dtype
 from pfgm_science.schedule import EDM_SIGMA_DATA, Levels, karras, log_uniform, measure_radius, measure_sigma_data
-from pfgm_science.solvers import Solver, State, is_fixed, solver_named
+from pfgm_science.solvers import Heun, Solver, State, default_solver, is_fixed, solver_named
 from pfgm_science.stochastic import Renewal, StochasticHeun
 from pfgm_science.training import LOG_FILE, STATE_FILE, Launcher, Progress, train
 
@@ -71,7 +71,7 @@ class Way(TypedDict, total=False):
     dimension: float | None
     guidance: Guidance | float | None
     evaluations: int | None
-    solver: str | Solver
+    solver: str | Solver | None
     grid: str
 
 
@@ -187,9 +187,10 @@ class Model:
         """New objects, `count` of them. Sample i depends on (seed, i) alone, whatever batch it is drawn in.
 
         how: seed=0; condition={name: one value for all, or one a sample}; dimension, of those that `at` allows;
-        guidance=2.0, or a Guidance; evaluations, 35 if none are given; solver="heun", or another of SOLVERS by name or
-        as an object; grid="karras", or another of GRIDS; keep=Known(objects, mask), for what is known of the samples;
-        start=Start(batch, sigma); batch_size=250; on_state(done, total), told of progress in samples times steps.
+        guidance=2.0, or a Guidance; evaluations, 35 if none are given; solver, of SOLVERS by name or as an object, by
+        default the best for so many evaluations (docs/benchmarks.md); grid="karras", or another of GRIDS;
+        keep=Known(objects, mask), for what is known of the samples; start=Start(batch, sigma); batch_size=250;
+        on_state(done, total), told of progress in samples times steps.
         Raises ConfigError for what this model cannot do, PfgmError when samples are not finite.
         """
         return self.adapter.decode(self.draw(count, **how))
@@ -256,7 +257,7 @@ class Model:
         dimension: float | None = None,
         guidance: Guidance | float | None = None,
         evaluations: int | None = None,
-        solver: str | Solver = "heun",
+        solver: str | Solver | None = None,
         grid: str = "karras",
         start: Start | None = None,
         kept: tuple[torch.Tensor, torch.Tensor, int] | None = None,
@@ -265,7 +266,11 @@ class Model:
         device = next(self.denoiser.parameters()).device
         D = self.dimension if dimension is None else dimension
         batch = batch.to(device)
-        denoiser, chosen = self.guided(dimension, guidance), solver_named(solver)
+        denoiser = self.guided(dimension, guidance)
+        # What is kept is put back between steps, which solvers that remember the step before do not see.
+        chosen = default_solver(evaluations or EVALUATIONS) if kept is None else Heun()
+        if solver is not None:
+            chosen = solver_named(solver)
         renew = Renewal(D, denoiser, sources, batch.condition, batch.mask)
         if isinstance(chosen, StochasticHeun):
             chosen = chosen.bound(renew)

@@ -19,10 +19,17 @@ FIXED: dict[str, Solver] = {
 DETERMINISTIC: dict[str, Solver] = {**FIXED, DormandPrince.name: DormandPrince()}
 SOLVERS: dict[str, Solver] = {**DETERMINISTIC, StochasticHeun.name: StochasticHeun()}
 
+HEUN_FROM = 35  # evaluations; with fewer, UniPC is the best or within the spread of the best
+
 
 def is_fixed(solver: Solver) -> bool:
     """Whether a solver takes as many evaluations as it is told."""
     return not isinstance(solver, DormandPrince)
+
+
+def default_solver(evaluations: int) -> Solver:
+    """What draws best with so many evaluations, as measured: docs/benchmarks.md, solvers."""
+    return SOLVERS["heun" if evaluations >= HEUN_FROM else "unipc"]
 
 
 def solver_named(name: str | Solver) -> Solver:
@@ -51,6 +58,7 @@ __all__ = [
     "State",
     "StochasticHeun",
     "UniPC",
+    "default_solver",
     "is_fixed",
     "solver_named",
 ]

@@ -170,6 +170,8 @@ def test_an_adaptive_solver_takes_a_tolerance_and_no_evaluations(run: Path, tmp_
     refused = pfgm("sample", run, "--churn", -1, "--solver", "stochastic", "--out", tmp_path / "d.npy")
     assert refused.code == 2 and "churn is -1.0: it must be >= 0" in refused.err
     refused = pfgm("sample", run, "--tolerance", 1e-3, "--out", tmp_path / "b.npy")
+    assert refused.code == 2 and "--tolerance needs --solver dopri5" in refused.err
+    refused = pfgm("sample", run, "--tolerance", 1e-3, "--solver", "heun", "--out", tmp_path / "b.npy")
     assert refused.code == 2 and "heun has none; only dopri5 does" in refused.err
 
 

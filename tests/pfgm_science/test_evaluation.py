@@ -95,7 +95,7 @@ def test_page_and_json_are_written(tmp_path, run, data):
     assert saved["provenance"]["licence"] == "CC0"
     assert saved["measures"][-1]["std"] is None
     assert saved["size"] == 40
-    assert seen[-1][0] == seen[-1][1] == 80
+    assert seen[-1][0] == seen[-1][1] == 120  # samples times steps
 
 
 def test_training_data_are_recognised_and_others_are_not(run, data):

@@ -207,9 +207,18 @@ def test_a_model_keeps_where_its_trajectories_bend(diffusion: Model, tmp_path: P
     )
 
 
+def test_the_default_solver_is_the_one_that_was_measured(diffusion: Model) -> None:
+    """And the tables that say so are those of docs/benchmarks.md."""
+    for evaluations, solver in ((5, "unipc"), (34, "unipc"), (35, "heun"), (79, "heun"), (None, "heun")):
+        plain, named = (diffusion.draw(2, evaluations=evaluations, solver=s).values for s in (None, solver))
+        assert torch.equal(plain, named)
+
+
 def test_progress_runs_to_the_end(diffusion: Model) -> None:
     seen: list[tuple[int, int]] = []
-    diffusion.sample(5, evaluations=9, batch_size=2, on_state=lambda done, total: seen.append((done, total)))
+    diffusion.sample(
+        5, evaluations=9, solver="heun", batch_size=2, on_state=lambda done, total: seen.append((done, total))
+    )
     assert seen[-1] == (25, 25)
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
 
