@@ -25,16 +25,22 @@ from pfgm_science.batch import Batch
 from pfgm_science.config import RunConfig, TrainingConfig
 from pfgm_science.denoiser import Preconditioned
 from pfgm_science.errors import PfgmError
+from pfgm_science.model import Model
 from pfgm_science.noise import StudentT
 from pfgm_science.objective import denoising_loss
 from pfgm_science.sampling import last, sample
 from pfgm_science.schedule import karras, log_uniform
-from pfgm_science.solvers import DPMSolver2M, Euler, Heun, Solver
+from pfgm_science.solvers import FIXED, DPMSolver2M, Euler, Heun, Solver, StochasticHeun, solver_named
+from pfgm_science.stochastic import Renewal
 from pfgm_science.training import Run, make_optimizers
 
 SHAPE = (28, 28, 1)
+CALLS = 17  # of the network, in the loops
 GOALS = {
-    "loop": 1.02,
+    **{f"loop-{name}": 1.02 for name in FIXED},
+    "loop-stochastic": 1.02,
+    "compiled": 1.0,
+    "bfloat16": 1.0,
     "training": 1.05,
     "azula": 1.0,
     "diffusers-euler": 1.0,
@@ -45,13 +51,15 @@ GOALS = {
 }
 
 EXAMPLES = """  pfgm benchmark speed                             every ratio
-  pfgm benchmark speed --only loop noise"""
+  pfgm benchmark speed --only loop-heun noise"""
 
 
 def main(argv: Sequence[str]) -> int:
     """Entry of `pfgm benchmark speed`."""
     measures: dict[str, Callable[[int], dict[str, Any]]] = {
-        "loop": loop,
+        **{f"loop-{name}": partial(loop, name) for name in (*FIXED, StochasticHeun.name)},
+        "compiled": partial(network, "compiled"),
+        "bfloat16": partial(network, "bfloat16"),
         "training": training,
         "azula": azula,
         "diffusers-euler": diffusers_euler,
@@ -79,21 +87,45 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def loop(repeats: int) -> dict[str, Any]:
-    """The sampling loop over the same number of bare network calls: Heun, 17 evaluations, 16 images of 28 x 28."""
+def loop(name: str, repeats: int) -> dict[str, Any]:
+    """A solver's loop over as many bare network calls: about 17, 16 images of 28 x 28, D = inf."""
     denoiser, x = _denoiser(), torch.randn(16, 1, 28, 28, dtype=torch.float64)
     inputs, level = x.float(), torch.zeros(16)
+    solver = solver_named(name)
+    if isinstance(solver, StochasticHeun):
+        solver = solver.bound(Renewal(math.inf, denoiser, torch.Generator().manual_seed(0)))
+    grid = karras(solver.steps(CALLS))
+    calls = last(sample(denoiser, 80 * x, grid, solver=solver)).evaluations
 
     def bare() -> None:
         with torch.no_grad():
-            for _ in range(17):
+            for _ in range(calls):
                 denoiser.network(inputs, level, None, None)
 
     return _ratio(
-        lambda: last(sample(denoiser, 80 * x, karras(9), solver=Heun())),
+        lambda: last(sample(denoiser, 80 * x, grid, solver=solver)),
         bare,
         repeats,
-        "sampling loop over bare network calls",
+        f"{name} loop over as many bare network calls",
+    )
+
+
+def network(way: str, repeats: int) -> dict[str, Any]:
+    """The network compiled, or in low precision, over the plain one: 64 images of 28 x 28."""
+    plain = Model(Images(*SHAPE), _denoiser(), RunConfig(adapter="images"))
+    other = plain.compiled() if way == "compiled" else plain.at_precision(way)
+    x, sigma = torch.randn(64, 1, 28, 28), torch.ones(64)
+
+    def call(denoiser: Preconditioned) -> None:
+        with torch.no_grad():
+            denoiser(x, sigma)
+
+    return _ratio(
+        lambda: call(other.denoiser),
+        lambda: call(plain.denoiser),
+        repeats,
+        f"{way} network over the plain one",
+        inner=4,
     )
 
 

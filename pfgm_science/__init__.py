@@ -18,11 +18,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pfgm_science.adapters import Adapter
     from pfgm_science.batch import Batch
+    from pfgm_science.bends import Bends
     from pfgm_science.condition import ConditionEmbedding, ConditionSpec
     from pfgm_science.config import LevelsConfig, RunConfig, TrainingConfig
-    from pfgm_science.constraints import Kept, Measured
+    from pfgm_science.constraints import Kept, Known, Measured
     from pfgm_science.data import Dataset, DatasetInfo
     from pfgm_science.denoiser import AtDimension, Denoiser, GivenDimension, Preconditioned, at_dimension
+    from pfgm_science.editing import interpolate, vary
     from pfgm_science.errors import BadRecord, CheckpointError, ConfigError, DataError, PfgmError
     from pfgm_science.exact import FiniteSet, Gaussian, Mixture
     from pfgm_science.flow import LogDensity, log_density, transport
@@ -54,11 +56,13 @@ if TYPE_CHECKING:
 _HOMES = {
     "adapters": ("Adapter",),
     "batch": ("Batch",),
+    "bends": ("Bends",),
     "condition": ("ConditionEmbedding", "ConditionSpec"),
     "config": ("LevelsConfig", "RunConfig", "TrainingConfig"),
-    "constraints": ("Kept", "Measured"),
+    "constraints": ("Kept", "Known", "Measured"),
     "data": ("Dataset", "DatasetInfo"),
     "denoiser": ("AtDimension", "Denoiser", "GivenDimension", "Preconditioned", "at_dimension"),
+    "editing": ("interpolate", "vary"),
     "errors": ("BadRecord", "CheckpointError", "ConfigError", "DataError", "PfgmError"),
     "exact": ("FiniteSet", "Gaussian", "Mixture"),
     "flow": ("LogDensity", "log_density", "transport"),
@@ -94,6 +98,7 @@ __all__ = [
     "AtDimension",
     "BadRecord",
     "Batch",
+    "Bends",
     "CheckpointError",
     "ConditionEmbedding",
     "ConditionSpec",
@@ -115,6 +120,7 @@ __all__ = [
     "Heun",
     "Interrupted",
     "Kept",
+    "Known",
     "Levels",
     "LevelsConfig",
     "Likelihood",
@@ -138,6 +144,7 @@ __all__ = [
     "classifier_free",
     "denoising_loss",
     "fit",
+    "interpolate",
     "karras",
     "last",
     "load",
@@ -147,6 +154,7 @@ __all__ = [
     "sample",
     "train",
     "transport",
+    "vary",
 ]
 
 

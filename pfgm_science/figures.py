@@ -48,7 +48,7 @@ def style(ax: Axes) -> None:
             ax.spines[side].set_visible(False)
     for spine in ax.spines.values():
         spine.set_color(LINE)
-    ax.tick_params(colors=MUTED, labelsize=8, length=0)
+    ax.tick_params(which="both", colors=MUTED, labelsize=8, length=0)
     ax.set_axisbelow(True)
 
 

@@ -75,9 +75,10 @@ def log_density(
 ) -> LogDensity:
     """log p(x) at the level `low`, by the flow to `high` and the density of the prior there.
 
-    The prior is the kernel around 0, so high should be far above the size of the data: what is neglected is about
-    N (size / high)^2 / 2 nats. count: probes of Hutchinson's estimate; 0 for the exact divergence up to N = 16 and one
-    probe above. x is [batch, *shape], best in float64. Raises ConfigError for levels or steps that make no sense.
+    The prior is the kernel around 0, so the data should be centred and high far above their size: what is neglected is
+    about N (size / high)^2 / 2 nats, and ||mean|| / high where they are not centred. count: probes of Hutchinson's
+    estimate; 0 for the exact divergence up to N = 16 and one probe above. x is [batch, *shape], best in float64. Raises
+    ConfigError for levels or steps that make no sense.
     """
     if steps < 2:
         raise ConfigError(f"{steps} steps: at least 2 are needed for a density and its error")

@@ -7,6 +7,7 @@ Gaussian noise, as EDM adds, is that of D = infinity and leaves the family of an
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, runtime_checkable
 
@@ -50,7 +51,7 @@ class Renewal:
     @property
     def evaluations(self) -> int:
         """Evaluations of the denoiser that a draw takes."""
-        return 0 if isinstance(self.denoiser, KnowsKappa) else 1
+        return 0 if math.isinf(self.D) or isinstance(self.denoiser, KnowsKappa) else 1
 
     def __call__(self, x: Tensor, sigma: float) -> Tensor:
         """Fresh noise like x, of the size it has at sigma = 1."""
@@ -60,7 +61,9 @@ class Renewal:
         return noise * expand(torch.exp(-kappa / 2), noise)
 
     def log_kappa(self, x: Tensor, sigma: Tensor) -> Tensor:
-        """log kappa ~ p(log kappa | x): [batch], float64."""
+        """log kappa ~ p(log kappa | x): [batch], float64; 0 at D = infinity, where nothing need be asked."""
+        if math.isinf(self.D):
+            return torch.zeros(len(x), dtype=torch.float64, device=x.device)
         if isinstance(self.denoiser, KnowsKappa):
             return self.denoiser.draw_log_kappa(x, sigma, self.mask, self.generator)
         denoised, divergence = with_divergence(self.denoiser, x, sigma, self.condition, self.mask)

@@ -13,6 +13,7 @@ from benchmarks import speed
 from benchmarks.runner import Table
 from pfgm_science.denoiser import Preconditioned
 from pfgm_science.errors import PfgmError
+from pfgm_science.solvers import FIXED
 
 
 class Counted:
@@ -45,7 +46,7 @@ class Counted:
 
 @pytest.mark.parametrize(
     ("measure", "images"),
-    [("loop", 16 * 17), ("training", 64), ("azula", 16 * 16), ("diffusers_euler", 16 * 9), ("diffusers_dpm2m", 16 * 9)],
+    [("training", 64), ("azula", 16 * 16), ("diffusers_euler", 16 * 9), ("diffusers_dpm2m", 16 * 9)],
 )
 def test_both_sides_call_the_network_alike(measure: str, images: int, monkeypatch: pytest.MonkeyPatch) -> None:
     counted = Counted(monkeypatch)
@@ -54,6 +55,20 @@ def test_both_sides_call_the_network_alike(measure: str, images: int, monkeypatc
     except PfgmError as error:
         pytest.skip(str(error))  # azula and diffusers are peers, not dependencies
     assert counted.sides == (images, images)
+
+
+@pytest.mark.parametrize("solver", [*FIXED, "stochastic"])
+def test_every_loop_is_compared_with_as_many_bare_calls(solver: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    counted = Counted(monkeypatch)
+    speed.loop(solver, 1)
+    assert counted.sides[0] == counted.sides[1] and 16 * 16 <= counted.sides[0] <= 16 * 17
+
+
+@pytest.mark.parametrize("way", ["bfloat16"])
+def test_the_network_is_run_in_two_ways(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    counted = Counted(monkeypatch)
+    speed.network(way, 1)
+    assert counted.sides == (64, 64)
 
 
 def test_ratios_are_kept_with_their_goal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
