@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pfgm_science.bends import Bends
     from pfgm_science.condition import ConditionEmbedding, ConditionSpec
     from pfgm_science.config import LevelsConfig, RunConfig, TrainingConfig
-    from pfgm_science.constraints import Kept, Known, Measured
+    from pfgm_science.constraints import Kept, Known, Measured, Measurement
     from pfgm_science.data import Dataset, DatasetInfo
     from pfgm_science.denoiser import AtDimension, Denoiser, GivenDimension, Preconditioned, at_dimension
     from pfgm_science.editing import interpolate, vary
@@ -59,7 +59,7 @@ _HOMES = {
     "bends": ("Bends",),
     "condition": ("ConditionEmbedding", "ConditionSpec"),
     "config": ("LevelsConfig", "RunConfig", "TrainingConfig"),
-    "constraints": ("Kept", "Known", "Measured"),
+    "constraints": ("Kept", "Known", "Measured", "Measurement"),
     "data": ("Dataset", "DatasetInfo"),
     "denoiser": ("AtDimension", "Denoiser", "GivenDimension", "Preconditioned", "at_dimension"),
     "editing": ("interpolate", "vary"),
@@ -126,6 +126,7 @@ __all__ = [
     "Likelihood",
     "LogDensity",
     "Measured",
+    "Measurement",
     "Mixture",
     "Model",
     "PfgmError",

@@ -227,6 +227,7 @@ def _parsers() -> tuple[Parser, dict[str, Parser]]:
             "pfgm sample runs/digits --label 7 --guidance 2 --guidance-interval 0.2,3",
             "pfgm sample runs/weather --condition season=winter --condition wind=0.5,1.2",
             "pfgm sample runs/digits --keep mask.npy --from x.npy --repeats 5",
+            "pfgm sample runs/table --measure A.npy --result z.npy --measure-noise 0.1",
             more="Sample i depends on the seed and on i alone.",
         )
     )
@@ -339,6 +340,9 @@ def _sample(parser: Parser) -> None:
     parser.add_argument(
         "--repeats", type=_whole(1), metavar="N", help="with --keep: takes of each step, so that the parts agree (1)"
     )
+    parser.add_argument("--measure", metavar="FILE", help="A as .npy, [measurements, entries of an object]: z = A y")
+    parser.add_argument("--result", metavar="FILE", help="z as .npy, [measurements], or one row a sample")
+    parser.add_argument("--measure-noise", type=float, metavar="S", help="standard deviation of z (default: 0)")
     _read_option(parser)
     _samples_out(parser)
 

@@ -28,7 +28,7 @@ from pfgm_science.adapters import Adapter
 from pfgm_science.cli import LEFT_OUT, nearest, rank
 from pfgm_science.condition import ConditionSpec
 from pfgm_science.config import parse_value, read_toml
-from pfgm_science.constraints import Known
+from pfgm_science.constraints import Known, Measurement
 from pfgm_science.data import Dataset
 from pfgm_science.errors import ConfigError, DataError
 from pfgm_science.files import write_bytes
@@ -91,7 +91,7 @@ def train(args: argparse.Namespace) -> int:
 def sample(args: argparse.Namespace) -> int:
     model, how = _drawing(args)
     count, keep = _known(model, args)
-    how["keep"] = keep
+    how["keep"], how["measurement"] = keep, _measurement(args)
     out = _drawn(model, args, how, "samples", lambda: model.sample(count, **how))
     calls = model.calls(args.dimension, how["guidance"])
     print(f"{out}: {count:,} samples{_in_calls(calls)}")
@@ -403,15 +403,29 @@ def _known(model: Model, args: argparse.Namespace) -> tuple[int, Known | None]:
         return args.count or COUNT, None
     if args.given is None:
         raise ConfigError("--keep needs --from: the objects whose parts are kept")
-    try:
-        mask = np.load(args.keep, allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise DataError(f"{args.keep} is no mask that can be read: it must be an .npy file ({error})") from None
+    mask = _array(args.keep)
     given = open_data(model.adapter, args.given, read_options(args))
     if given.rejected:
         raise DataError(f"{args.given}: {given.rejected[0]}. All objects to keep parts of must be good.")
     count = args.count or (len(given) if len(given) > 1 else COUNT)
     return count, Known(given.objects, mask, args.repeats or 1)
+
+
+def _measurement(args: argparse.Namespace) -> Measurement | None:
+    """What --measure, --result and --measure-noise say together."""
+    if args.measure is None or args.result is None:
+        if (args.measure, args.result, args.measure_noise) != (None, None, None):
+            raise ConfigError("a measurement needs both --measure, its matrix A, and --result, what came out of it")
+        return None
+    return Measurement(_array(args.measure), _array(args.result), args.measure_noise or 0.0)
+
+
+def _array(path: str) -> np.ndarray:
+    try:
+        array: np.ndarray = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise DataError(f"{path} cannot be read: it must be an .npy file ({error})") from None
+    return array
 
 
 def _samples_file(model: Model, args: argparse.Namespace, name: str) -> Path:

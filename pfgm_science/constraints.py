@@ -21,6 +21,7 @@ from pfgm_science.stochastic import Renewal
 
 FULL_UP_TO = 64  # coordinates whose whole posterior covariance is taken
 RIDGE = 1e-10
+MEASURED_UP_TO = 4096  # numbers of an object, as a matrix of as many squared is inverted
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,69 @@ def _with_jacobian(
         signs = (torch.randint(0, 2, x.shape[1:], generator=torch.Generator().manual_seed(0)) * 2 - 1).to(x)
         mean = (pulled(signs) * signs).flatten(1).mean(1)
     return answer, mean
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What was measured of objects to be drawn: z = A y + noise, of all entries of an object in their own units.
+
+    A: [measurements, entries], the entries in the order in which numpy flattens an object; z: [measurements], or one
+    row a sample; noise: standard deviation.
+    """
+
+    A: Any
+    z: Any
+    noise: float = 0.0
+
+    def encoded(self, adapter: Adapter, count: int) -> EncodedMeasurement:
+        """The same of encoded values, of `count` samples.
+
+        Raises ConfigError for objects that are not arrays, for an encoding that is not affine, and for shapes that do
+        not go together.
+        """
+        A, z = np.asarray(self.A, dtype=np.float64), np.asarray(self.z, dtype=np.float64)
+        zero = adapter.decode(adapter.template(1, 0))
+        if not isinstance(zero, np.ndarray) or zero.dtype.kind not in "iuf":
+            raise ConfigError(f"a measurement is of arrays of numbers; objects of {adapter.name} are no such arrays")
+        if A.ndim != 2 or A.shape[1] != zero.size or z.shape not in ((len(A),), (count, len(A))):
+            raise ConfigError(
+                f"A has shape {A.shape} and z {z.shape}: for {count} objects of {zero.size} numbers they must be "
+                f"[measurements, {zero.size}] and [measurements], or [{count}, measurements]"
+            )
+        if zero.size > MEASURED_UP_TO:
+            raise ConfigError(f"objects of {zero.size} numbers: measurements are taken of at most {MEASURED_UP_TO}")
+        slopes, offset = _affine(adapter, zero)
+        inverse = np.linalg.inv(slopes)
+        moved = np.broadcast_to(z, (count, len(A))) + A @ inverse @ offset
+        return EncodedMeasurement(torch.from_numpy(A @ inverse), torch.from_numpy(moved), self.noise)
+
+
+@dataclass(frozen=True)
+class EncodedMeasurement:
+    """A [measurements, N] of flattened values, z [count, measurements], both float64; noise: standard deviation."""
+
+    A: Tensor
+    z: Tensor
+    noise: float
+
+    def __getitem__(self, rows: slice) -> EncodedMeasurement:
+        return EncodedMeasurement(self.A, self.z[rows], self.noise)
+
+    def of(self, denoiser: Denoiser, D: float) -> Measured:
+        """A denoiser at D of what the measurement leaves open."""
+        return Measured(denoiser, self.A, self.z, D, self.noise)
+
+
+def _affine(adapter: Adapter, example: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """M [N, N] and b [N] with encode(object) = M object + b, of flattened arrays; float64."""
+    size, top = example.size, 1.0 if example.dtype.kind == "f" else float(np.iinfo(example.dtype).max)
+    probes = np.concatenate([np.zeros((1, size)), top * np.eye(size), np.full((1, size), top)])
+    shaped = probes.reshape(-1, *example.shape[1:]).astype(example.dtype)
+    values = adapter.encode(shaped).values.double().flatten(1).numpy()
+    offset, slopes = values[0], (values[1:-1] - values[0]).T / top
+    if slopes.shape != (size, size) or not np.allclose(slopes.sum(1) * top + offset, values[-1], rtol=1e-4, atol=1e-4):
+        raise ConfigError(f"{adapter.name} does not encode objects by an affine map, which a measurement of them needs")
+    return slopes, offset
 
 
 @dataclass(frozen=True)
@@ -221,6 +285,9 @@ class EncodedKnown:
     batch: Batch
     known: Tensor
     repeats: int
+
+    def __getitem__(self, rows: slice) -> EncodedKnown:
+        return EncodedKnown(self.batch[rows], self.known[rows], self.repeats)
 
 
 def _changed(objects: Any, mask: Any) -> np.ndarray:

@@ -20,7 +20,7 @@ from pfgm_science.batch import Batch
 from pfgm_science.bends import SAMPLES, Bends, measure_bends
 from pfgm_science.condition import DIMENSION, ConditionSpec, describe, encode
 from pfgm_science.config import RunConfig, build, to_json, update
-from pfgm_science.constraints import Kept, Known
+from pfgm_science.constraints import EncodedKnown, EncodedMeasurement, Kept, Known, Measurement
 from pfgm_science.data import Dataset, fingerprint
 from pfgm_science.denoiser import Denoiser, GivenDimension, Preconditioned, at_dimension, calls_of
 from pfgm_science.errors import CheckpointError, ConfigError, DataError, PfgmError
@@ -73,6 +73,7 @@ class Way(TypedDict, total=False):
     evaluations: int | None
     solver: str | Solver | None
     grid: str
+    steer: Callable[[Denoiser], Denoiser] | None
 
 
 class Drawing(Way, total=False):
@@ -81,6 +82,7 @@ class Drawing(Way, total=False):
     seed: int
     condition: Mapping[str, Any] | None
     keep: Known | None
+    measurement: Measurement | None
     start: Start | None
     batch_size: int
     on_state: Callable[[int, int], None] | None
@@ -179,6 +181,17 @@ class Model:
         weaker = how.by.at(self.dimension if dimension is None else dimension)
         return autoguidance(denoiser, weaker, how.weight, low=low, high=high)
 
+    def _measured(
+        self, measurement: EncodedMeasurement, dimension: float | None, guidance: Guidance | float | None
+    ) -> Denoiser:
+        """The guided denoiser of what a measurement leaves open; a diffusion denoiser is measured before it is at D."""
+        D = self.dimension if dimension is None else dimension
+        guided = self.guided(dimension, guidance)
+        if self.config.dimension_range is None and math.isinf(self.config.dimension) and not math.isinf(D):
+            nodes = SMALL_NODES if measurement.A.shape[1] <= SMALL else 0
+            return at_dimension(measurement.of(self.guided(math.inf, guidance), math.inf), D, nodes=nodes)
+        return measurement.of(guided, D)
+
     def calls(self, dimension: float | None = None, guidance: Guidance | float | None = None) -> int:
         """Calls of the network that one evaluation of the denoiser takes: more under at_dimension or guidance."""
         return calls_of(self.guided(dimension, guidance))
@@ -189,7 +202,8 @@ class Model:
         how: seed=0; condition={name: one value for all, or one a sample}; dimension, of those that `at` allows;
         guidance=2.0, or a Guidance; evaluations, 35 if none are given; solver, of SOLVERS by name or as an object, by
         default the best for so many evaluations (docs/benchmarks.md); grid="karras", or another of GRIDS;
-        keep=Known(objects, mask), for what is known of the samples; start=Start(batch, sigma); batch_size=250;
+        keep=Known(objects, mask) or measurement=Measurement(A, z, noise), for what is known of the samples;
+        steer(denoiser), to wrap it once more, as in EnergyGuided; start=Start(batch, sigma); batch_size=250;
         on_state(done, total), told of progress in samples times steps.
         Raises ConfigError for what this model cannot do, PfgmError when samples are not finite.
         """
@@ -202,6 +216,7 @@ class Model:
         seed: int = 0,
         condition: Mapping[str, Any] | None = None,
         keep: Known | None = None,
+        measurement: Measurement | None = None,
         start: Start | None = None,
         batch_size: int = 250,
         on_state: Callable[[int, int], None] | None = None,
@@ -215,6 +230,7 @@ class Model:
         if batch_size < 1:
             raise ConfigError(f"batch_size is {batch_size}: at least 1 sample at a time must be drawn")
         known = None if keep is None else keep.encoded(self.adapter, count)
+        measured = None if measurement is None else measurement.encoded(self.adapter, count)
         given = [part.batch for part in (known, start) if part is not None]
         template = given[0] if given else self.adapter.template(count, seed)
         if any(len(part) != count or part.values.shape != template.values.shape for part in given):
@@ -228,7 +244,8 @@ class Model:
                 batch[rows],
                 generators(sample_seeds(seed, range(rows.start, rows.stop))),
                 start=None if start is None else start[rows],
-                kept=None if known is None else (known.batch.values[rows], known.known[rows], known.repeats),
+                known=None if known is None else known[rows],
+                measured=None if measured is None else measured[rows],
                 **how,
             )
             for step, state in enumerate(plan.states()):  # noqa: B007
@@ -259,27 +276,34 @@ class Model:
         evaluations: int | None = None,
         solver: str | Solver | None = None,
         grid: str = "karras",
+        steer: Callable[[Denoiser], Denoiser] | None = None,
         start: Start | None = None,
-        kept: tuple[torch.Tensor, torch.Tensor, int] | None = None,
+        known: EncodedKnown | None = None,
+        measured: EncodedMeasurement | None = None,
     ) -> _Plan:
-        """All that decides the trajectories of a batch. kept: values, what is known of them, and repeats."""
+        """All that decides the trajectories of a batch."""
         device = next(self.denoiser.parameters()).device
         D = self.dimension if dimension is None else dimension
         batch = batch.to(device)
-        denoiser = self.guided(dimension, guidance)
+        if measured is None:
+            denoiser = self.guided(dimension, guidance)
+        else:
+            denoiser = self._measured(measured, dimension, guidance)
+        denoiser = denoiser if steer is None else steer(denoiser)
         # What is kept is put back between steps, which solvers that remember the step before do not see.
-        chosen = default_solver(evaluations or EVALUATIONS) if kept is None else Heun()
+        chosen = default_solver(evaluations or EVALUATIONS) if known is None else Heun()
         if solver is not None:
             chosen = solver_named(solver)
         renew = Renewal(D, denoiser, sources, batch.condition, batch.mask)
         if isinstance(chosen, StochasticHeun):
             chosen = chosen.bound(renew)
-        if kept is not None:
+        if known is not None:
             if not is_fixed(chosen):
                 raise ConfigError(
                     f"{chosen.name} chooses its own steps, and what is kept is kept between steps: take another solver"
                 )
-            chosen = Kept(chosen, kept[0].to(device), kept[1].to(device), renew, kept[2])
+            values = known.batch.values.to(device)
+            chosen = Kept(chosen, values, known.known.to(device), renew, known.repeats)
         levels = self.grid(chosen, evaluations, grid, None if start is None else start.sigma)
         dtype = state_dtype(device)
         if start is not None:

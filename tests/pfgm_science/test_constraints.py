@@ -12,11 +12,13 @@ from torch import Tensor
 
 from modalities.images.adapter import Images
 from modalities.vectors.adapter import Vectors
-from pfgm_science.constraints import Kept, Known, Measured, selection
+from pfgm_science.constraints import Kept, Known, Measured, Measurement, selection
 from pfgm_science.data import Dataset
-from pfgm_science.denoiser import at_dimension
+from pfgm_science.denoiser import Denoiser, at_dimension
 from pfgm_science.errors import ConfigError
 from pfgm_science.exact import FiniteSet, Gaussian
+from pfgm_science.guidance import EnergyGuided
+from pfgm_science.model import Model, fit
 from pfgm_science.noise import StudentT
 from pfgm_science.sampling import last, sample
 from pfgm_science.schedule import karras
@@ -183,3 +185,69 @@ def test_each_object_may_have_a_mask_of_its_own() -> None:
     mask = np.random.default_rng(1).random((3, 4)) < 0.5
     for objects, masks in ((rows, mask), (rows.tolist(), list(mask))):
         assert torch.equal(Known(objects, masks).encoded(adapter, 3).known, torch.from_numpy(mask).float())
+
+
+@pytest.fixture(scope="module")
+def gaussian() -> Model:
+    """Rows of N(0, 1) and N(0, 100) around (0, 5), and their exact denoiser at D = inf: a network whose answer is 0."""
+    rows = np.random.default_rng(0).standard_normal((4000, 2)) * [1, 10] + [0, 5]
+    model = fit(Vectors(), rows, dimension=math.inf, steps=1, network={"width": 8, "depth": 1, "embedding": 8})
+    with torch.no_grad():
+        for parameter in model.denoiser.parameters():
+            parameter.zero_()
+    return model
+
+
+@pytest.mark.parametrize("D", [None, 8.0])
+def test_a_measurement_is_in_the_units_of_the_objects(gaussian: Model, D: float | None) -> None:
+    """y0 + y1/10 = 2 with noise 0.5: the closed posterior, within five standard errors of 2,000 draws."""
+    measurement = Measurement([[1.0, 0.1]], [2.0], 0.5)
+    found = gaussian.sample(2000, measurement=measurement, dimension=D, evaluations=25, seed=1)
+    means = np.array([(gaussian.adapter.encode(np.zeros((1, 2))).values[0, i]).item() for i in (0, 1)])
+    scale = 1 / (gaussian.adapter.encode(np.eye(2)).values.numpy().diagonal() - means)
+    prior, std = -means * scale, scale * gaussian.denoiser.sigma_data
+    A = np.array([1.0, 0.1])
+    gain = std**2 * A / (A @ (std**2 * A) + 0.25)
+    expected = prior + gain * (2 - A @ prior)
+    covariance = np.diag(std**2) - np.outer(gain, A * std**2)
+    np.testing.assert_allclose(found.mean(0), expected, atol=5 * np.sqrt(covariance.diagonal().max() / 2000) / 2)
+    np.testing.assert_allclose(np.cov(found.T), covariance, atol=0.12 * covariance.max())
+
+
+def test_a_measurement_of_pixels_is_met() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (20, 4, 4, 1), dtype=np.uint8)
+    network = {"kind": "unet", "channels": 4, "multipliers": [1], "patch": 1}
+    model = fit(Images(), images, dimension=16, steps=2, batch_size=4, network=network)
+    halves = np.zeros((2, 16))
+    halves[0, :8] = halves[1, 8:] = 1 / 8  # means of the upper and of the lower half
+    found = model.sample(3, measurement=Measurement(halves, [[100, 150], [80, 90], [200, 60]]), evaluations=12)
+    means = found.reshape(3, 2, 8).mean(2)
+    np.testing.assert_allclose(means, [[100, 150], [80, 90], [200, 60]], atol=12)  # 8-bit values are cut off at 0, 255
+
+
+@pytest.mark.parametrize(
+    ("A", "z", "words"),
+    [
+        (np.ones((1, 3)), [1.0], "must be [measurements, 2]"),
+        (np.ones((2, 2)), [1.0], "must be [measurements, 2]"),
+        (np.ones(2), [1.0], "must be [measurements, 2]"),
+        (np.ones((1, 2)), [[1.0]] * 3, "[5, measurements]"),
+    ],
+)
+def test_measurements_of_other_shapes_are_refused(gaussian: Model, A: np.ndarray, z: list[float], words: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        gaussian.sample(5, measurement=Measurement(A, z))
+    assert words in str(error.value)
+
+
+def test_a_denoiser_may_be_steered(gaussian: Model) -> None:
+    """The energy -y0^2/2 makes of N(0, 1) one of half the variance."""
+
+    def steer(denoiser: Denoiser) -> EnergyGuided:
+        def log_weight(x: Tensor, sigma: Tensor) -> Tensor:
+            return -(x[:, 0] ** 2) / (2 * (1 + sigma**2) * (1 + 2 * sigma**2)) * (1 + sigma**2)
+
+        return EnergyGuided(denoiser, log_weight, math.inf)
+
+    plain, steered = (gaussian.sample(1000, steer=s, evaluations=25)[:, 0].std() for s in (None, steer))
+    assert steered < 0.9 * plain
