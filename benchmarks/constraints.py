@@ -20,7 +20,7 @@ from benchmarks import tables
 from benchmarks.runner import Benchmark, Table, dimension_argument, machine, parser
 from pfgm_science.constraints import Kept, Measured, selection
 from pfgm_science.denoiser import Denoiser, at_dimension
-from pfgm_science.exact import Mixture
+from pfgm_science.exact import FiniteSet, Mixture
 from pfgm_science.metrics import two_sample_test
 from pfgm_science.noise import StudentT
 from pfgm_science.progress import progress
@@ -79,10 +79,11 @@ def main(argv: Sequence[str]) -> int:
 class Data:
     """A law with its exact field at D, and the exact law of what is not known.
 
-    posterior(z, generator): draws of y given its measurement z, [count, N].
+    diffusion: the field at D = inf, with second derivatives. posterior(z, generator): draws of y given its measurement z, [count, N].
     """
 
-    field: Callable[[float], Mixture]
+    field: Callable[[float], Mixture | FiniteSet]
+    diffusion: Mixture
     draw: Callable[[int, torch.Generator], Tensor]
     posterior: Callable[[Tensor, torch.Generator], Tensor]
     A: Tensor
@@ -102,7 +103,8 @@ def data_of(task: str) -> Data:
             return points[EACH * half + torch.randint(0, EACH, (len(z),), generator=generator)]
 
         return Data(
-            lambda D: Mixture(points, points.new_zeros(len(points)), D, nodes=48),
+            partial(FiniteSet, points),
+            Mixture(points, points.new_zeros(len(points))),
             lambda count, generator: points[torch.randint(0, len(points), (count,), generator=generator)],
             chosen,
             selection(range(KNOWN), N),
@@ -110,7 +112,7 @@ def data_of(task: str) -> Data:
         )
     means = 1.5 * torch.randn(6, N, generator=g, dtype=F64)
     std = torch.linspace(0.3, 0.8, 6, dtype=F64)
-    mixture = Mixture(means, std, nodes=48)
+    mixture = Mixture(means, std, nodes=32)
     A = torch.randn(3, N, generator=g, dtype=F64) if task == "measurement" else selection(range(KNOWN), N)
     noise = NOISE if task == "measurement" else 0.0
 
@@ -118,7 +120,9 @@ def data_of(task: str) -> Data:
         component = torch.randint(0, len(means), (count,), generator=generator)
         return means[component] + std[component, None] * torch.randn(count, N, generator=generator, dtype=F64)
 
-    return Data(lambda D: replace(mixture, D=D), drawn, partial(given_measurement, means, std, A, noise), A, noise)
+    return Data(
+        lambda D: replace(mixture, D=D), mixture, drawn, partial(given_measurement, means, std, A, noise), A, noise
+    )
 
 
 def given_measurement(
@@ -165,7 +169,7 @@ def conditioned(
     field = data.field(D)
     denoiser: Denoiser = field
     if method.startswith("measured"):
-        denoiser = Measured(data.field(math.inf), data.A, z, math.inf, data.noise)
+        denoiser = Measured(data.diffusion, data.A, z, math.inf, data.noise)
         denoiser = denoiser if math.isinf(D) else at_dimension(denoiser, D, nodes=NODES)
     solver: Solver = Heun()
     if "kept" in method:
@@ -188,7 +192,7 @@ def figures(task: str, y: Tensor, z: Tensor, x: Tensor, generator: torch.Generat
     """
     data = data_of(task)
     if task == "finite set":
-        points = data.field(math.inf).means
+        points = data.diffusion.means
         nearest = torch.cdist(x, points).argmin(1)
         half = torch.cdist(z, points[::EACH, :KNOWN]).argmin(1)
         agree = nearest // EACH == half
