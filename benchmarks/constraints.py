@@ -79,7 +79,8 @@ def main(argv: Sequence[str]) -> int:
 class Data:
     """A law with its exact field at D, and the exact law of what is not known.
 
-    diffusion: the field at D = inf, with second derivatives. posterior(z, generator): draws of y given its measurement z, [count, N].
+    diffusion: the field at D = inf, with second derivatives. posterior(z, generator): draws of y given its measurement
+    z, [count, N].
     """
 
     field: Callable[[float], Mixture | FiniteSet]
