@@ -46,6 +46,7 @@ if TYPE_CHECKING:
         Solver,
         State,
         StochasticHeun,
+        Trig2M,
         UniPC,
     )
     from pfgm_science.stochastic import Renewal
@@ -84,6 +85,7 @@ _HOMES = {
         "Solver",
         "State",
         "StochasticHeun",
+        "Trig2M",
         "UniPC",
     ),
     "stochastic": ("Renewal",),
@@ -138,6 +140,7 @@ __all__ = [
     "StochasticHeun",
     "StudentT",
     "TrainingConfig",
+    "Trig2M",
     "UniPC",
     "__version__",
     "at_dimension",

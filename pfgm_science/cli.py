@@ -473,7 +473,7 @@ def _sampling(parser: Parser) -> None:
     parser.add_argument(
         "--solver",
         metavar="NAME",
-        help="heun (default from 35 evaluations on), unipc (default below), euler, dpm2m, dpm3m, deis, ipndm; "
+        help="heun (default from 35 evaluations on), unipc (default below), euler, dpm2m, dpm3m, deis, ipndm, trig2m; "
         "stochastic, which adds noise; dopri5, which chooses its own evaluations",
     )
     parser.add_argument(

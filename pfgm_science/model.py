@@ -29,7 +29,7 @@ from pfgm_science.noise import Generators, StudentT, generators
 from pfgm_science.objective import denoising_loss
 from pfgm_science.sampling import sample, state_dtype
 from pfgm_science.schedule import EDM_SIGMA_DATA, Levels, karras, log_uniform, measure_radius, measure_sigma_data
-from pfgm_science.solvers import Heun, Solver, State, default_solver, is_fixed, solver_named
+from pfgm_science.solvers import Heun, Solver, State, Trig2M, default_solver, is_fixed, solver_named
 from pfgm_science.stochastic import Renewal, StochasticHeun
 from pfgm_science.training import LOG_FILE, STATE_FILE, Launcher, Progress, train
 
@@ -297,6 +297,8 @@ class Model:
         renew = Renewal(D, denoiser, sources, batch.condition, batch.mask)
         if isinstance(chosen, StochasticHeun):
             chosen = chosen.bound(renew)
+        if isinstance(chosen, Trig2M):
+            chosen = Trig2M(self.denoiser.sigma_data)
         if known is not None:
             if not is_fixed(chosen):
                 raise ConfigError(

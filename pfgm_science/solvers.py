@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from pfgm_science.adaptive import DormandPrince
 from pfgm_science.errors import ConfigError
-from pfgm_science.multistep import DEIS, IPNDM, DPMSolver2M, DPMSolver3M, UniPC
+from pfgm_science.multistep import DEIS, IPNDM, DPMSolver2M, DPMSolver3M, Trig2M, UniPC
 from pfgm_science.onestep import Euler, Heun
 from pfgm_science.state import Denoise, Estimate, Solver, State
 from pfgm_science.stochastic import StochasticHeun
 
 # As many evaluations as they are told, and no noise.
 FIXED: dict[str, Solver] = {
-    solver.name: solver for solver in (Euler(), Heun(), DPMSolver2M(), DPMSolver3M(), DEIS(), IPNDM(), UniPC())
+    solver.name: solver
+    for solver in (Euler(), Heun(), DPMSolver2M(), DPMSolver3M(), DEIS(), IPNDM(), UniPC(), Trig2M())
 }
 DETERMINISTIC: dict[str, Solver] = {**FIXED, DormandPrince.name: DormandPrince()}
 SOLVERS: dict[str, Solver] = {**DETERMINISTIC, StochasticHeun.name: StochasticHeun()}
@@ -57,6 +58,7 @@ __all__ = [
     "Solver",
     "State",
     "StochasticHeun",
+    "Trig2M",
     "UniPC",
     "default_solver",
     "is_fixed",
