@@ -420,6 +420,8 @@ def test_a_signal_elsewhere_unwinds_and_leaves_with_its_code(
     name: str, code: int, monkeypatch: pytest.MonkeyPatch, pfgm: Pfgm
 ) -> None:
     cleaned = []
+    # A process that a script started in the background ignores SIGINT, and so would this test wait for ever.
+    interrupt = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def busy(args: argparse.Namespace) -> int:
         try:
@@ -431,7 +433,10 @@ def test_a_signal_elsewhere_unwinds_and_leaves_with_its_code(
 
     monkeypatch.setattr(commands, "info", busy)
     before = signal.getsignal(signal.SIGTERM)
-    assert pfgm("info").code == code
+    try:
+        assert pfgm("info").code == code
+    finally:
+        signal.signal(signal.SIGINT, interrupt)
     assert cleaned == [True]
     assert signal.getsignal(signal.SIGTERM) == before
 
