@@ -139,7 +139,7 @@ def headline(arguments: argparse.Namespace) -> None:
         model = trained(arguments, "headline", train, {"dimension": HEADLINE_DIMENSION, "seed": 0} | training)
         for key in keys:
             table.cell(key, partial(measure, model, train, held_out, Sampling(arguments.count, **key)))
-        images = model.sample(100, seed=3, condition={"label": np.repeat(np.arange(10), 10)})
+        images = model.sample(100, seed=3, condition={"label": np.repeat(np.arange(10), 10)}, solver=solver_for(35))
         model.adapter.write(str(picture), images)
     _show(arguments, "headline")
 
@@ -176,6 +176,7 @@ def guided(model: Model, how: Guidance | None, seed: int, count: int) -> dict[st
             seed=1000 + seed,
             condition={"label": labels},
             guidance=how,
+            solver="unipc",
             evaluations=GUIDANCE_EVALUATIONS,
             on_state=update,
         )

@@ -473,14 +473,14 @@ def _sampling(parser: Parser) -> None:
     parser.add_argument(
         "--solver",
         metavar="NAME",
-        help="heun (default from 35 evaluations on), unipc (default below), euler, dpm2m, dpm3m, deis, ipndm, trig2m; "
-        "stochastic, which adds noise; dopri5, which chooses its own evaluations",
+        help="trig2m (default), heun, euler, dpm2m, dpm3m, deis, ipndm, unipc; stochastic, which adds noise; dopri5, "
+        "which chooses its own evaluations",
     )
     parser.add_argument(
         "--grid",
-        default="karras",
         metavar="NAME",
-        help="where the steps go: karras (default); log-uniform; fitted, where the trajectories of the model bend",
+        help="where the steps go: fitted, where the trajectories of the model bend (default where no solver is named); "
+        "karras (default where one is); log-uniform",
     )
     parser.add_argument("--churn", type=float, metavar="C", help="of stochastic: noise added, 0 to 1 (default: 0.5)")
     parser.add_argument("--tolerance", type=float, metavar="T", help="of dopri5, relative, a step (default: 1e-4)")

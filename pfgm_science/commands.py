@@ -102,7 +102,7 @@ def vary(args: argparse.Namespace) -> int:
     from pfgm_science.editing import vary as varied
 
     model, how = _drawing(args)
-    given = open_data(model.adapter, args.given, read_options(args))
+    given = _given(model, args)
     left_out = report_rejected(given)
     draw = partial(varied, model, given.objects, args.level, each=args.each)
     out = _drawn(model, args, how, "variations", lambda: draw(**how))
@@ -114,7 +114,7 @@ def interpolate(args: argparse.Namespace) -> int:
     from pfgm_science.editing import interpolate as between
 
     model, how = _drawing(args)
-    given = open_data(model.adapter, args.given, read_options(args))
+    given = _given(model, args)
     left_out = report_rejected(given)
     if len(given) < 2:
         raise DataError(f"{args.given}: {len(given)} objects; at least 2 are needed for something between them")
@@ -390,7 +390,7 @@ def _drawn(model: Model, args: argparse.Namespace, how: Drawing, name: str, draw
 
 
 def _check_grid(args: argparse.Namespace) -> None:
-    if args.grid not in GRIDS:
+    if args.grid is not None and args.grid not in GRIDS:
         raise ConfigError(f"--grid {args.grid}: there are {', '.join(GRIDS)}.{nearest(args.grid, GRIDS)}")
 
 
@@ -404,11 +404,20 @@ def _known(model: Model, args: argparse.Namespace) -> tuple[int, Known | None]:
     if args.given is None:
         raise ConfigError("--keep needs --from: the objects whose parts are kept")
     mask = _array(args.keep)
-    given = open_data(model.adapter, args.given, read_options(args))
+    given = _given(model, args)
     if given.rejected:
         raise DataError(f"{args.given}: {given.rejected[0]}. All objects to keep parts of must be good.")
     count = args.count or (len(given) if len(given) > 1 else COUNT)
     return count, Known(given.objects, mask, args.repeats or 1)
+
+
+def _given(model: Model, args: argparse.Namespace) -> Dataset:
+    """The objects of --from, read as the training data were, but for their labels."""
+    recorded = dict(model.history.get("data", {}).get("read") or {})
+    recorded.pop("label", None)
+    options = read_options(args)
+    named = args.given in [each.name for each in model.adapter.datasets()]
+    return open_data(model.adapter, args.given, options if named else recorded | options)
 
 
 def _measurement(args: argparse.Namespace) -> Measurement | None:

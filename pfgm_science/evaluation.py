@@ -26,7 +26,7 @@ from pfgm_science.files import replacing
 from pfgm_science.model import EVALUATIONS, Model, batch_fingerprint, encoded
 from pfgm_science.progress import duration
 from pfgm_science.report import Figure, Report, Section, Table, number, write
-from pfgm_science.solvers import Solver, default_solver, is_fixed, solver_named
+from pfgm_science.solvers import DEFAULT, Solver, is_fixed, solver_named
 from pfgm_science.training import LOG_FILE, read_log
 
 Array = npt.NDArray[np.float64]
@@ -87,7 +87,7 @@ def evaluate(
     seed: int = 0,
     evaluations: int | None = None,
     solver: str | Solver | None = None,
-    grid: str = "karras",
+    grid: str | None = None,
     dimension: float | None = None,
     out: str | Path | None = None,
     run: str | Path | None = None,
@@ -344,14 +344,14 @@ def _provenance(
     seed: int,
     evaluations: int | None,
     solver: str | Solver | None,
-    grid: str,
+    grid: str | None,
     dimension: float | None,
     sampling_seconds: float,
     started: float,
 ) -> dict[str, Any]:
     history, D = model.history, model.dimension if dimension is None else dimension
     seconds = history.get("seconds")
-    chosen = default_solver(evaluations or EVALUATIONS) if solver is None else solver_named(solver)
+    chosen = solver_named(DEFAULT if solver is None else solver)
     taken = (evaluations or EVALUATIONS) if is_fixed(chosen) else "as many as its tolerance needs"
     return {
         "data": data.name,
@@ -361,7 +361,7 @@ def _provenance(
         "citation": data.citation,
         "extra dimensions D": "∞" if math.isinf(D) else f"{D:g}",
         "solver": chosen.name,
-        "grid": grid,
+        "grid": grid or ("fitted" if solver is None and model.bends is not None else "karras"),
         "evaluations a sample": taken,
         "network calls a sample": taken if isinstance(taken, str) else taken * model.calls(dimension),
         "samples": count,

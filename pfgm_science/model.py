@@ -29,7 +29,7 @@ from pfgm_science.noise import Generators, StudentT, generators
 from pfgm_science.objective import denoising_loss
 from pfgm_science.sampling import sample, state_dtype
 from pfgm_science.schedule import EDM_SIGMA_DATA, Levels, karras, log_uniform, measure_radius, measure_sigma_data
-from pfgm_science.solvers import Heun, Solver, State, Trig2M, default_solver, is_fixed, solver_named
+from pfgm_science.solvers import DEFAULT, Heun, Solver, State, Trig2M, is_fixed, solver_named
 from pfgm_science.stochastic import Renewal, StochasticHeun
 from pfgm_science.training import LOG_FILE, STATE_FILE, Launcher, Progress, train
 
@@ -72,7 +72,7 @@ class Way(TypedDict, total=False):
     guidance: Guidance | float | None
     evaluations: int | None
     solver: str | Solver | None
-    grid: str
+    grid: str | None
     steer: Callable[[Denoiser], Denoiser] | None
 
 
@@ -200,8 +200,9 @@ class Model:
         """New objects, `count` of them. Sample i depends on (seed, i) alone, whatever batch it is drawn in.
 
         how: seed=0; condition={name: one value for all, or one a sample}; dimension, of those that `at` allows;
-        guidance=2.0, or a Guidance; evaluations, 35 if none are given; solver, of SOLVERS by name or as an object, by
-        default the best for so many evaluations (docs/benchmarks.md); grid="karras", or another of GRIDS;
+        guidance=2.0, or a Guidance; evaluations, 35 if none are given; solver, of SOLVERS by name or as an object;
+        grid, of GRIDS; when no solver is named, the one that was measured to be best, on the fitted grid, and Karras'
+        grid for those that are named (docs/benchmarks.md);
         keep=Known(objects, mask) or measurement=Measurement(A, z, noise), for what is known of the samples;
         steer(denoiser), to wrap it once more, as in EnergyGuided; start=Start(batch, sigma); batch_size=250;
         on_state(done, total), told of progress in samples times steps.
@@ -275,7 +276,7 @@ class Model:
         guidance: Guidance | float | None = None,
         evaluations: int | None = None,
         solver: str | Solver | None = None,
-        grid: str = "karras",
+        grid: str | None = None,
         steer: Callable[[Denoiser], Denoiser] | None = None,
         start: Start | None = None,
         known: EncodedKnown | None = None,
@@ -291,9 +292,9 @@ class Model:
             denoiser = self._measured(measured, dimension, guidance)
         denoiser = denoiser if steer is None else steer(denoiser)
         # What is kept is put back between steps, which solvers that remember the step before do not see.
-        chosen = default_solver(evaluations or EVALUATIONS) if known is None else Heun()
-        if solver is not None:
-            chosen = solver_named(solver)
+        chosen = solver_named((DEFAULT if known is None else Heun()) if solver is None else solver)
+        if grid is None:
+            grid = "fitted" if solver is None and known is None and self.bends is not None else "karras"
         renew = Renewal(D, denoiser, sources, batch.condition, batch.mask)
         if isinstance(chosen, StochasticHeun):
             chosen = chosen.bound(renew)

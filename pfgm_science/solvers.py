@@ -19,18 +19,13 @@ FIXED: dict[str, Solver] = {
 }
 DETERMINISTIC: dict[str, Solver] = {**FIXED, DormandPrince.name: DormandPrince()}
 SOLVERS: dict[str, Solver] = {**DETERMINISTIC, StochasticHeun.name: StochasticHeun()}
-
-HEUN_FROM = 35  # evaluations; with fewer, UniPC is the best or within the spread of the best
+# What draws best from 5 to 35 evaluations, with a fitted grid, as measured: docs/benchmarks.md.
+DEFAULT = Trig2M.name
 
 
 def is_fixed(solver: Solver) -> bool:
     """Whether a solver takes as many evaluations as it is told."""
     return not isinstance(solver, DormandPrince)
-
-
-def default_solver(evaluations: int) -> Solver:
-    """What draws best with so many evaluations, as measured: docs/benchmarks.md, solvers."""
-    return SOLVERS["heun" if evaluations >= HEUN_FROM else "unipc"]
 
 
 def solver_named(name: str | Solver) -> Solver:
@@ -43,6 +38,7 @@ def solver_named(name: str | Solver) -> Solver:
 
 
 __all__ = [
+    "DEFAULT",
     "DEIS",
     "DETERMINISTIC",
     "FIXED",
@@ -60,7 +56,6 @@ __all__ = [
     "StochasticHeun",
     "Trig2M",
     "UniPC",
-    "default_solver",
     "is_fixed",
     "solver_named",
 ]

@@ -15,6 +15,7 @@ import torch
 from modalities.images.adapter import Images
 from modalities.vectors.adapter import Vectors
 from pfgm_science.config import RunConfig, TrainingConfig
+from pfgm_science.constraints import Known
 from pfgm_science.data import Dataset
 from pfgm_science.denoiser import AtDimension, GivenDimension
 from pfgm_science.errors import ConfigError, DataError, PfgmError
@@ -207,11 +208,21 @@ def test_a_model_keeps_where_its_trajectories_bend(diffusion: Model, tmp_path: P
     )
 
 
-def test_the_default_solver_is_the_one_that_was_measured(diffusion: Model) -> None:
+def test_the_default_is_what_was_measured_to_be_best(diffusion: Model) -> None:
     """And the tables that say so are those of docs/benchmarks.md."""
-    for evaluations, solver in ((5, "unipc"), (34, "unipc"), (35, "heun"), (79, "heun"), (None, "heun")):
-        plain, named = (diffusion.draw(2, evaluations=evaluations, solver=s).values for s in (None, solver))
-        assert torch.equal(plain, named)
+    for how, same in (
+        ({}, {"solver": "trig2m", "grid": "fitted"}),
+        ({"solver": "unipc"}, {"solver": "unipc", "grid": "karras"}),
+        ({"grid": "karras"}, {"solver": "trig2m", "grid": "karras"}),
+    ):
+        first, second = (diffusion.draw(2, evaluations=8, **options).values for options in (how, same))
+        assert torch.equal(first, second)
+    older = replace(diffusion, bends=None)
+    first, second = older.draw(2, evaluations=8), older.draw(2, evaluations=8, solver="trig2m", grid="karras")
+    assert torch.equal(first.values, second.values)
+    known = Known(ROWS[:1], [True, False, False])
+    first, second = (diffusion.draw(2, evaluations=12, keep=known, **h) for h in ({}, {"solver": "heun"}))
+    assert torch.equal(first.values, second.values)
 
 
 def test_progress_runs_to_the_end(diffusion: Model) -> None:

@@ -59,7 +59,18 @@ def test_interrupt_during_the_last_step_is_no_interruption(tmp_path: Path) -> No
     assert read_log(tmp_path / LOG_FILE)[-1]["step"] == 3
 
 
-def test_second_signal_has_its_usual_effect_and_handlers_come_back(tmp_path: Path) -> None:
+def test_second_signal_has_its_usual_effect_and_handlers_come_back(
+    tmp_path: Path,
+) -> None:
+    # A process that a script started in the background ignores SIGINT.
+    own = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        _signalled_twice(tmp_path)
+    finally:
+        signal.signal(signal.SIGINT, own)
+
+
+def _signalled_twice(tmp_path: Path) -> None:
     def twice(progress: Progress) -> None:
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGINT)
