@@ -14,6 +14,7 @@ from torch import Tensor
 
 from benchmarks import images
 from benchmarks.runner import REPOSITORY, Benchmark, parser
+from pfgm_science.bends import measure_bends
 from pfgm_science.constraints import Known, Measured
 from pfgm_science.denoiser import at_dimension
 from pfgm_science.editing import interpolate, vary
@@ -25,8 +26,8 @@ from pfgm_science.guidance import classifier_free
 from pfgm_science.model import Model
 from pfgm_science.noise import StudentT
 from pfgm_science.sampling import last, sample
-from pfgm_science.schedule import karras, log_uniform
-from pfgm_science.solvers import DETERMINISTIC, FIXED
+from pfgm_science.schedule import Levels, karras, log_uniform
+from pfgm_science.solvers import DETERMINISTIC, FIXED, Solver, Trig2M
 from pfgm_science.stochastic import Renewal
 
 if TYPE_CHECKING:
@@ -64,13 +65,22 @@ def solvers(arguments: argparse.Namespace) -> Figure:
         field = Mixture(points, torch.full((20,), 0.3, dtype=F64), D, nodes=48)
         x = StudentT(D).prior((64, 8), 80.0, generator=_seed(1), dtype=F64)
         end = last(sample(field, x, karras(400), solver=FIXED["dpm3m"])).x
+        size = math.sqrt(float(points.square().mean()) + 0.3**2)
+        bends = measure_bends(field, x[:16], Levels(), size)
+        if bends is None:
+            raise AssertionError("the trajectories of an exact field are finite")
+        rows: list[tuple[str, Solver, Callable[[int], Tensor]]] = [
+            (name, solver if name != "trig2m" else Trig2M(size), karras) for name, solver in FIXED.items()
+        ]
+        rows.append(("trig2m, fitted", Trig2M(size), bends.grid))
         counts = (5, 8, 12, 18, 27, 41, 61, 91)
-        for colour, (name, solver) in zip(COLOURS, FIXED.items(), strict=False):
-            ends = [last(sample(field, x, karras(solver.steps(count)), solver=solver)).x for count in counts]
+        for colour, (name, solver, grid) in zip((*COLOURS, INK), rows, strict=True):
+            ends = [last(sample(field, x, grid(solver.steps(count)), solver=solver)).x for count in counts]
             errors = [float((found - end).norm(dim=1).mean()) for found in ends]
-            ax.loglog(counts, errors, color=colour, label=name, linewidth=1.3, marker="o", markersize=2.5)
+            width = 2.2 if name.startswith("trig2m") else 1.1
+            ax.loglog(counts, errors, color=colour, label=name, linewidth=width, marker="o", markersize=2.5)
         label(ax, f"D = {_text(D)}", "evaluations", "error of the samples" if ax is axes[0] else "")
-    axes[1].legend(fontsize=8, frameon=False, labelcolor=INK)
+    axes[1].legend(fontsize=7.5, frameon=False, labelcolor=INK)
     return figure
 
 
