@@ -176,7 +176,7 @@ def guided(model: Model, how: Guidance | None, seed: int, count: int) -> dict[st
             seed=1000 + seed,
             condition={"label": labels},
             guidance=how,
-            solver="unipc",
+            solver="heun",
             evaluations=GUIDANCE_EVALUATIONS,
             on_state=update,
         )
