@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from scipy import stats
 from torch import Tensor
 
 from benchmarks import images
 from benchmarks.runner import REPOSITORY, Benchmark, parser
-from pfgm_science.bends import measure_bends
+from pfgm_science.bends import Bends, measure_bends
 from pfgm_science.constraints import Known, Measured
 from pfgm_science.denoiser import at_dimension
 from pfgm_science.editing import interpolate, vary
+from pfgm_science.errors import PfgmError
 from pfgm_science.exact import FiniteSet, Mixture
 from pfgm_science.figures import GENERATED, INK, MUTED, REAL, label, new_figure, png
 from pfgm_science.files import write_bytes
@@ -27,7 +29,7 @@ from pfgm_science.model import Model
 from pfgm_science.noise import StudentT
 from pfgm_science.sampling import last, sample
 from pfgm_science.schedule import Levels, karras, log_uniform
-from pfgm_science.solvers import DETERMINISTIC, FIXED, Solver, Trig2M
+from pfgm_science.solvers import FIXED, DormandPrince, Solver, Trig2M
 from pfgm_science.stochastic import Renewal
 
 if TYPE_CHECKING:
@@ -66,9 +68,7 @@ def solvers(arguments: argparse.Namespace) -> Figure:
         x = StudentT(D).prior((64, 8), 80.0, generator=_seed(1), dtype=F64)
         end = last(sample(field, x, karras(400), solver=FIXED["dpm3m"])).x
         size = math.sqrt(float(points.square().mean()) + 0.3**2)
-        bends = measure_bends(field, x[:16], Levels(), size)
-        if bends is None:
-            raise AssertionError("the trajectories of an exact field are finite")
+        bends = _found(measure_bends(field, x[:16], Levels(), size))
         rows: list[tuple[str, Solver, Callable[[int], Tensor]]] = [
             (name, solver if name != "trig2m" else Trig2M(size), karras) for name, solver in FIXED.items()
         ]
@@ -87,10 +87,7 @@ def solvers(arguments: argparse.Namespace) -> Figure:
 def grids(arguments: argparse.Namespace) -> Figure:
     """Where the network's trajectories bend, and where three grids of 12 steps put their levels."""
     model = _headline(arguments)
-    model = model if model.bends is not None else model.measured()
-    bends, levels = model.bends, model.levels
-    if bends is None:
-        raise AssertionError("the trajectories of the headline network are finite")
+    bends, levels = _found(model.with_bends().bends), model.levels
     middle = np.sqrt(np.multiply(bends.levels[1:], bends.levels[:-1]))
     figure, (top, bottom) = new_figure(8, 3.2, 2, 1, sharex=True, height_ratios=(2, 1))
     top.fill_between(middle, np.diff(bends.share) / np.diff(bends.share).max(), color=REAL, alpha=0.4, linewidth=0)
@@ -112,8 +109,6 @@ def grids(arguments: argparse.Namespace) -> Figure:
 
 def noise(arguments: argparse.Namespace) -> Figure:
     """Norms after 40 steps up in noise, with noise of the sample's kappa and with Gaussian noise; N = 64, D = 8."""
-    from scipy import stats
-
     N, D, count, steps = 64, 8.0, 20_000, 40
     field = FiniteSet(torch.zeros(1, N, dtype=F64), D)
     figure, axes = new_figure(8, 2.8, 1, 2, sharey=True)
@@ -239,21 +234,14 @@ def likelihood(arguments: argparse.Namespace) -> Figure:
 
 def adaptive(arguments: argparse.Namespace) -> Figure:
     """Evaluations and error of the adaptive solver against its tolerance, on an exact field."""
-    from dataclasses import replace
-
-    from pfgm_science.solvers import DormandPrince
-
     points = torch.randn(20, 8, generator=_seed(0), dtype=F64)
     figure, axes = new_figure(8, 2.8, 1, 2, sharex=True)
     for colour, D in zip(COLOURS, (1.0, 8.0, math.inf), strict=False):
         field = Mixture(points, torch.full((20,), 0.3, dtype=F64), D, nodes=48)
         x = StudentT(D).prior((64, 8), 80.0, generator=_seed(1), dtype=F64)
         end = last(sample(field, x, karras(400), solver=FIXED["dpm3m"])).x
-        solver = DETERMINISTIC["dopri5"]
-        if not isinstance(solver, DormandPrince):
-            raise AssertionError("dopri5 is the adaptive solver")
         tolerances = [10.0**-k for k in range(1, 7)]
-        states = [last(sample(field, x, karras(2), solver=replace(solver, tolerance=t))) for t in tolerances]
+        states = [last(sample(field, x, karras(2), solver=DormandPrince(t))) for t in tolerances]
         axes[0].loglog(tolerances, [state.evaluations for state in states], color=colour, marker="o", markersize=2.5)
         errors = [float((state.x - end).norm(dim=1).mean()) for state in states]
         axes[1].loglog(tolerances, errors, color=colour, marker="o", markersize=2.5, label=f"D = {_text(D)}")
@@ -289,6 +277,12 @@ def _rows(rows: dict[str, np.ndarray]) -> Figure:
             side.set_visible(False)
         ax.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9, color=INK)
     return figure
+
+
+def _found(bends: Bends | None) -> Bends:
+    if bends is None:
+        raise PfgmError("the trajectories are not finite, so that there are no bends to draw")
+    return bends
 
 
 def _fresh(law: Mixture, count: int, seed: int) -> Tensor:

@@ -19,7 +19,7 @@ from benchmarks.runner import Benchmark, Table, dimension_argument, machine, par
 from pfgm_science.model import GRIDS, Model
 from pfgm_science.progress import progress
 from pfgm_science.sampling import last
-from pfgm_science.solvers import DETERMINISTIC, SOLVERS, DormandPrince, Solver, solver_named
+from pfgm_science.solvers import SOLVERS, DormandPrince, Solver, solver_named
 
 DIMENSIONS = (64.0, 2048.0, math.inf)
 EVALUATIONS = (10, 35, 5, 6, 8, 15, 20, 79)  # in the order in which they are measured
@@ -78,8 +78,7 @@ def run(arguments: argparse.Namespace) -> None:
         if all(table.find(key) for key, *_ in cells):
             continue
         model = task.model(arguments, D)
-        if model.bends is None:
-            model = model.measured()
+        model = model.with_bends()
         if arguments.compile:
             model = model.compiled()
         for key, solver, evaluations in cells:
@@ -100,12 +99,6 @@ def measure(task: Task, model: Model, solver: Solver, evaluations: int | None, g
         few = model.adapter.template(COUNTED, 0)
         figures["evaluations"] = last(model.trajectory(few, range(COUNTED), seed=1000, **how)).evaluations
     return figures
-
-
-def best(table: Table, D: float, evaluations: int) -> dict[str, Any] | None:
-    """The deterministic cell of least Frechet distance at so many evaluations."""
-    cells = [c for c in table.select(D=D, evaluations=evaluations) if c["key"]["solver"] in DETERMINISTIC]
-    return min(cells, key=lambda cell: float(cell["figures"]["frechet"]), default=None)
 
 
 TASKS = {"mnist5k": Task(images.unconditional, images.frechet)}

@@ -150,6 +150,11 @@ def _answer(error: BaseException) -> tuple[int, str]:
         place = f"{error.filename}: " if error.filename is not None else ""
         return USER_ERROR, f"{place}{error.strerror}. Check the path, its permissions and the space on the disk."
     reason = str(error).strip().partition("\n")[0]
+    if type(error).__module__.startswith(("torch._inductor", "torch._dynamo")):
+        return (
+            USER_ERROR,
+            f"the network cannot be compiled here: {reason}. Leave --compile out, or install a C++ compiler.",
+        )
     return 1, (
         f"unexpected error, {type(error).__name__}: {reason}\n"
         "This looks like a fault of pfgm and not of yours. PFGM_DEBUG=1 before the command shows where it happened."
@@ -478,6 +483,7 @@ def _sampling(parser: Parser) -> None:
     )
     parser.add_argument(
         "--grid",
+        choices=("karras", "log-uniform", "fitted"),
         metavar="NAME",
         help="where the steps go: fitted, where the trajectories of the model bend (default where no solver is named); "
         "karras (default where one is); log-uniform",

@@ -32,7 +32,7 @@ from pfgm_science.constraints import Known, Measurement
 from pfgm_science.data import Dataset
 from pfgm_science.errors import ConfigError, DataError
 from pfgm_science.files import write_bytes
-from pfgm_science.model import GRIDS, MODEL_FILE, Drawing, Guidance, Model, configure, fit, load
+from pfgm_science.model import MODEL_FILE, Drawing, Guidance, Model, configure, fit, load
 from pfgm_science.progress import progress, silent
 from pfgm_science.solvers import DormandPrince, Solver, StochasticHeun, solver_named
 from pfgm_science.training import LOG_FILE, STATE_FILE, Launcher, read_log
@@ -128,7 +128,6 @@ def evaluate(args: argparse.Namespace) -> int:
     from pfgm_science.evaluation import evaluate as compare
 
     solver = solver_of(args)
-    _check_grid(args)
     model = load(args.run).to(device_named(args.device))
     data = open_data(model.adapter, args.data, read_options(args)) if args.data else _training_data(model, args)
     left_out = report_rejected(data)
@@ -360,7 +359,6 @@ def solver_of(args: argparse.Namespace) -> Solver | None:
 
 def _drawing(args: argparse.Namespace) -> tuple[Model, Drawing]:
     """The model, and what the options of sampling say together of how it is to draw."""
-    _check_grid(args)
     solver, guidance = solver_of(args), guidance_of(args)
     model = load(args.run).to(device_named(args.device))
     model = model if args.precision is None else model.at_precision(args.precision)
@@ -387,11 +385,6 @@ def _drawn(model: Model, args: argparse.Namespace, how: Drawing, name: str, draw
         objects = draw()
     _write_samples(model, out, objects, (how["condition"] or {}).get("label"))
     return out
-
-
-def _check_grid(args: argparse.Namespace) -> None:
-    if args.grid is not None and args.grid not in GRIDS:
-        raise ConfigError(f"--grid {args.grid}: there are {', '.join(GRIDS)}.{nearest(args.grid, GRIDS)}")
 
 
 def _known(model: Model, args: argparse.Namespace) -> tuple[int, Known | None]:

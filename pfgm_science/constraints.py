@@ -268,7 +268,7 @@ class Known:
         else:
             if len(self.mask) != len(self.objects):
                 raise ConfigError(f"{len(self.mask)} masks for {len(self.objects)} objects: there must be one each")
-            changed = [_changed(object, mask) for object, mask in zip(self.objects, self.mask, strict=True)]
+            changed = [_changed(item, mask) for item, mask in zip(self.objects, self.mask, strict=True)]
         held = adapter.encode(self.objects)
         known = (adapter.encode(changed).values == held.values).to(held.values)
         if held.mask is not None:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from pfgm_science.batch import Condition, expand, free_coordinates
+from pfgm_science.errors import ConfigError
 from pfgm_science.noise import Generators, StudentT, uniform
 
 
@@ -126,7 +127,7 @@ class Mixture:
     """E[y | x] for y of a mixture of N(mean_k, std_k^2 I), by quadrature over kappa as for Gaussian data.
 
     means: [components, N]; std: [components]; weights: probabilities [components], equal when not given; D: extra
-    dimensions; nodes: of the quadrature. x is [batch, N].
+    dimensions; nodes: of the quadrature. x is [batch, N]; a mask is refused with ConfigError.
     """
 
     means: Tensor
@@ -138,6 +139,8 @@ class Mixture:
     def __call__(
         self, x: Tensor, sigma: Tensor, condition: Condition | None = None, mask: Tensor | None = None
     ) -> Tensor:
+        if mask is not None:
+            raise ConfigError("a mixture of Gaussians is in closed form here for samples of one size: no mask")
         x64, sigma = x.double(), torch.as_tensor(sigma, dtype=torch.float64, device=x.device).expand(len(x))
         log_kappa, weight = self._posterior(x64, sigma)
         log, variance = self._terms(x64, sigma, log_kappa)

@@ -150,9 +150,7 @@ class Model:
         if trained == D:
             return self.denoiser
         if math.isinf(trained):
-            if nodes is None:
-                nodes = SMALL_NODES if self.adapter.template(1, 0).values.numel() <= SMALL else 0
-            return at_dimension(self.denoiser, D, nodes=nodes)
+            return at_dimension(self.denoiser, D, nodes=self._nodes() if nodes is None else nodes)
         raise ConfigError(
             f"this model was trained at D = {trained:g} and cannot run at D = {D:g}. Models trained with "
             "--dimension inf or with a --dimension-range run at any D."
@@ -186,11 +184,14 @@ class Model:
     ) -> Denoiser:
         """The guided denoiser of what a measurement leaves open; a diffusion denoiser is measured before it is at D."""
         D = self.dimension if dimension is None else dimension
-        guided = self.guided(dimension, guidance)
-        if self.config.dimension_range is None and math.isinf(self.config.dimension) and not math.isinf(D):
-            nodes = SMALL_NODES if measurement.A.shape[1] <= SMALL else 0
-            return at_dimension(measurement.of(self.guided(math.inf, guidance), math.inf), D, nodes=nodes)
-        return measurement.of(guided, D)
+        diffusion = self.config.dimension_range is None and math.isinf(self.config.dimension)
+        inner = math.inf if diffusion else D
+        measured = measurement.of(self.guided(inner, guidance), inner)
+        return measured if inner == D else at_dimension(measured, D, nodes=self._nodes())
+
+    def _nodes(self) -> int:
+        """Of the expectation over kappa where a diffusion denoiser is run at finite D."""
+        return SMALL_NODES if self.adapter.template(1, 0).values.numel() <= SMALL else 0
 
     def calls(self, dimension: float | None = None, guidance: Guidance | float | None = None) -> int:
         """Calls of the network that one evaluation of the denoiser takes: more under at_dimension or guidance."""
@@ -202,10 +203,10 @@ class Model:
         how: seed=0; condition={name: one value for all, or one a sample}; dimension, of those that `at` allows;
         guidance=2.0, or a Guidance; evaluations, 35 if none are given; solver, of SOLVERS by name or as an object;
         grid, of GRIDS; when no solver is named, the one that was measured to be best, on the fitted grid, and Karras'
-        grid for those that are named (docs/benchmarks.md);
-        keep=Known(objects, mask) or measurement=Measurement(A, z, noise), for what is known of the samples;
-        steer(denoiser), to wrap it once more, as in EnergyGuided; start=Start(batch, sigma); batch_size=250;
-        on_state(done, total), told of progress in samples times steps.
+        grid for those that are named (docs/benchmarks.md); keep=Known(objects, mask) or
+        measurement=Measurement(A, z, noise), for what is known of the samples; steer(denoiser), to wrap it once more, as
+        in EnergyGuided; start=Start(batch, sigma); batch_size=250; on_state(done, total), told of progress in samples
+        times steps.
         Raises ConfigError for what this model cannot do, PfgmError when samples are not finite.
         """
         return self.adapter.decode(self.draw(count, **how))
@@ -238,10 +239,12 @@ class Model:
             shapes = " and ".join(str(tuple(part.values.shape)) for part in given)
             raise ConfigError(f"{count} samples cannot be drawn from what is given, of shape {shapes}")
         batch = Batch(template.values, template.mask, self._condition(condition, count))
+        # Measured once, and not for every batch, in models made before there was a fitted grid.
+        model = self.with_bends() if how.get("grid") == "fitted" else self
         values, done = [], 0
         for first in range(0, count, batch_size):
             rows = slice(first, min(first + batch_size, count))
-            plan = self._plan(
+            plan = model._plan(
                 batch[rows],
                 generators(sample_seeds(seed, range(rows.start, rows.stop))),
                 start=None if start is None else start[rows],
@@ -298,7 +301,7 @@ class Model:
         renew = Renewal(D, denoiser, sources, batch.condition, batch.mask)
         if isinstance(chosen, StochasticHeun):
             chosen = chosen.bound(renew)
-        if isinstance(chosen, Trig2M):
+        if isinstance(chosen, Trig2M) and not isinstance(solver, Trig2M):  # one that is given has a size of its own
             chosen = Trig2M(self.denoiser.sigma_data)
         if known is not None:
             if not is_fixed(chosen):
@@ -335,7 +338,7 @@ class Model:
                 f"of this model; {high:.3g} is not there"
             )
         if spacing == "fitted":
-            bends = self.bends or self.measured().bends
+            bends = self.with_bends().bends
             if bends is None:
                 raise ConfigError("no grid can be fitted: the trajectories of this model are not finite")
             return bends.grid(steps, high)
@@ -346,11 +349,13 @@ class Model:
             return karras(steps, levels.sigma_min, top, levels.rho)
         return log_uniform(steps, levels.sigma_min, top)
 
-    def measured(self, like: Batch | None = None) -> Model:
-        """The same model, with the bends of its trajectories measured on a few samples.
+    def with_bends(self, like: Batch | None = None) -> Model:
+        """The same model, with the bends of its trajectories measured on a few samples unless they are known.
 
         like: samples whose shapes, masks and conditions are taken; new ones without conditions if None.
         """
+        if self.bends is not None:
+            return self
         device = next(self.denoiser.parameters()).device
         batch = (like if like is not None else self.adapter.template(SAMPLES, 0))[:SAMPLES].to(device)
         sources, dtype = generators(sample_seeds(0, range(len(batch)))), state_dtype(device)
@@ -512,7 +517,7 @@ def fit(
         launcher=launcher,
     )
     history["seconds"] = round(time.monotonic() - started, 1)
-    model = Model(adapter, averaged, config, specs, history).measured(batch)
+    model = Model(adapter, averaged, config, specs, history).with_bends(batch)
     if folder is not None and (launcher is None or launcher.global_rank == 0):
         # of all sessions of a run that was cut and went on
         history["seconds"] = checkpoint.read_header(folder / STATE_FILE, "state")["seconds"]

@@ -468,3 +468,17 @@ def test_two_processes_train_and_one_speaks(table: Path, tmp_path: Path) -> None
     assert done.stdout.count("model.safetensors") == 1
     assert done.stderr.count("D = 128") == 1
     assert load(out).config.training.steps == 4
+
+
+def test_a_network_that_cannot_be_compiled_is_the_users_to_mend(
+    run: Path, tmp_path: Path, pfgm: Pfgm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No C++ compiler: torch says so in errors of its own."""
+    from torch._inductor.exc import InvalidCxxCompiler
+
+    def uncompiled(self: object) -> None:
+        raise InvalidCxxCompiler
+
+    monkeypatch.setattr("pfgm_science.model.Model.compiled", uncompiled)
+    answer = pfgm("sample", run, "--count", 2, "--compile", "--out", tmp_path / "a.npy")
+    assert answer.code == 2 and "Leave --compile out" in answer.err
