@@ -204,7 +204,7 @@ class Model:
         guidance=2.0, or a Guidance; evaluations, 35 if none are given; solver, of SOLVERS by name or as an object;
         grid, of GRIDS; when no solver is named, the one that was measured to be best, on the fitted grid, and Karras'
         grid for those that are named (docs/benchmarks.md); keep=Known(objects, mask) or
-        measurement=Measurement(A, z, noise), for what is known of the samples; steer(denoiser), to wrap it once more, as
+        measurement=Measurement(A, z, noise), for what is known of the samples; steer(denoiser), to wrap it again, as
         in EnergyGuided; start=Start(batch, sigma); batch_size=250; on_state(done, total), told of progress in samples
         times steps.
         Raises ConfigError for what this model cannot do, PfgmError when samples are not finite.
