@@ -26,7 +26,7 @@ def made(tmp_path_factory):
         patch.setattr("pfgm_science.evaluation.REPEATS", 2)
         patch.setattr("pfgm_science.evaluation.CLASSIFIERS", 1)
         patch.setattr("modalities.images.network.default_config", lambda shape: TINY)
-        patch.setattr(module, "EVALUATIONS", {3: "dpm2m", 5: "heun"})
+        patch.setattr(module, "EVALUATIONS", (3, 5))
         patch.setattr(module.fieldlines, "draw", lambda *_, **__: new_figure(1, 1)[0])
         path = module.demo(folder, steps=2, on_message=messages.append, watch=silent)
     return path, messages
