@@ -18,21 +18,22 @@ from torch import Tensor
 
 from benchmarks import tables
 from benchmarks.runner import Benchmark, Table, dimension_argument, machine, parser
-from pfgm_science.constraints import Kept, Measured, selection
-from pfgm_science.denoiser import Denoiser, at_dimension
+from pfgm_science.constraints import Kept
+from pfgm_science.denoiser import Denoiser
 from pfgm_science.exact import FiniteSet, Mixture
+from pfgm_science.measurement import Measured, selection
 from pfgm_science.metrics import two_sample_test
 from pfgm_science.noise import StudentT
 from pfgm_science.progress import progress
 from pfgm_science.sampling import sample
 from pfgm_science.schedule import karras
 from pfgm_science.solvers import Heun, Solver
-from pfgm_science.stochastic import Renewal
+from pfgm_science.stochastic import Renewal, Repeated
 
 DIMENSIONS = (2.0, 16.0, 128.0, math.inf)
 N, KNOWN, STEPS, NOISE = 8, 4, 32, 0.3
 HALVES, EACH = 6, 4  # of the finite set: known halves, and unknown ones that go with each
-NODES = 12  # of the expectation over kappa, where a measured diffusion denoiser is run at D
+LOW, HIGH = 0.1, 1.0  # noise levels between which steps with a measured denoiser are repeated
 COUNT = 1000
 F64 = torch.float64
 
@@ -40,9 +41,9 @@ EXAMPLES = """  pfgm benchmark constraints                       every task, met
   pfgm benchmark constraints --tasks infilling --methods "kept, 20 takes" --dimensions 16"""
 
 METHODS = {
-    "infilling": ("kept", "kept, 5 takes", "kept, 20 takes", "measured"),
-    "finite set": ("kept", "kept, 5 takes", "kept, 20 takes", "measured"),
-    "measurement": ("measured",),
+    "infilling": ("kept", "kept, 5 takes", "kept, 20 takes", "measured", "measured, 50 takes"),
+    "finite set": ("kept", "kept, 5 takes", "kept, 20 takes", "measured", "measured, 50 takes"),
+    "measurement": ("measured", "measured, 50 takes"),
 }
 
 
@@ -79,16 +80,15 @@ def main(argv: Sequence[str]) -> int:
 class Data:
     """A law with its exact field at D, and the exact law of what is not known.
 
-    diffusion: the field at D = inf, with second derivatives. posterior(z, generator): draws of y given its measurement
-    z, [count, N].
+    field: at D. posterior(z, generator): draws of y given its measurement z, [count, N]. points: of a finite set.
     """
 
     field: Callable[[float], Mixture | FiniteSet]
-    diffusion: Mixture
     draw: Callable[[int, torch.Generator], Tensor]
     posterior: Callable[[Tensor, torch.Generator], Tensor]
     A: Tensor
     noise: float
+    points: Tensor | None = None
 
 
 @cache
@@ -105,11 +105,11 @@ def data_of(task: str) -> Data:
 
         return Data(
             partial(FiniteSet, points),
-            Mixture(points, points.new_zeros(len(points))),
             lambda count, generator: points[torch.randint(0, len(points), (count,), generator=generator)],
             chosen,
             selection(range(KNOWN), N),
             0.0,
+            points,
         )
     means = 1.5 * torch.randn(6, N, generator=g, dtype=F64)
     std = torch.linspace(0.3, 0.8, 6, dtype=F64)
@@ -121,9 +121,7 @@ def data_of(task: str) -> Data:
         component = torch.randint(0, len(means), (count,), generator=generator)
         return means[component] + std[component, None] * torch.randn(count, N, generator=generator, dtype=F64)
 
-    return Data(
-        lambda D: replace(mixture, D=D), mixture, drawn, partial(given_measurement, means, std, A, noise), A, noise
-    )
+    return Data(lambda D: replace(mixture, D=D), drawn, partial(given_measurement, means, std, A, noise), A, noise)
 
 
 def given_measurement(
@@ -168,15 +166,16 @@ def conditioned(
 ) -> Tensor:
     """Samples [count, N] given z, the measurement of y."""
     field = data.field(D)
+    renew = Renewal(D, field, generator)
+    takes = int(method.split(", ")[1].split()[0]) if "," in method else 1
     denoiser: Denoiser = field
-    if method.startswith("measured"):
-        denoiser = Measured(data.diffusion, data.A, z, math.inf, data.noise)
-        denoiser = denoiser if math.isinf(D) else at_dimension(denoiser, D, nodes=NODES)
     solver: Solver = Heun()
-    if "kept" in method:
-        takes = int(method.split(", ")[1].split()[0]) if "," in method else 1
+    if method.startswith("measured"):
+        denoiser = Measured(field, data.A, z, D, data.noise)
+        solver = Repeated(solver, renew, takes, LOW, HIGH)
+    else:
         known = (torch.arange(N) < KNOWN).to(y).expand(y.shape)
-        solver = Kept(solver, y, known, Renewal(D, field, generator), takes)
+        solver = Repeated(Kept(solver, y, known, renew), renew, takes)
     x = StudentT(D).prior(y.shape, 80.0, generator=generator, dtype=F64)
     for step, state in enumerate(sample(denoiser, x, karras(STEPS), solver=solver)):
         x = state.x
@@ -192,8 +191,8 @@ def figures(task: str, y: Tensor, z: Tensor, x: Tensor, generator: torch.Generat
     often its four points are chosen and 1/4 each, averaged over the halves.
     """
     data = data_of(task)
-    if task == "finite set":
-        points = data.diffusion.means
+    if data.points is not None:
+        points = data.points
         nearest = torch.cdist(x, points).argmin(1)
         half = torch.cdist(z, points[::EACH, :KNOWN]).argmin(1)
         agree = nearest // EACH == half

@@ -16,8 +16,7 @@ from torch import Tensor
 from benchmarks import images
 from benchmarks.runner import REPOSITORY, Benchmark, parser
 from pfgm_science.bends import Bends, measure_bends
-from pfgm_science.constraints import Known, Measured
-from pfgm_science.denoiser import at_dimension
+from pfgm_science.constraints import Known
 from pfgm_science.editing import interpolate, vary
 from pfgm_science.errors import PfgmError
 from pfgm_science.exact import FiniteSet, Mixture
@@ -25,12 +24,13 @@ from pfgm_science.figures import GENERATED, INK, MUTED, REAL, label, new_figure,
 from pfgm_science.files import write_bytes
 from pfgm_science.flow import log_density
 from pfgm_science.guidance import classifier_free
+from pfgm_science.measurement import Measured
 from pfgm_science.model import Model
 from pfgm_science.noise import StudentT
 from pfgm_science.sampling import last, sample
 from pfgm_science.schedule import Levels, karras, log_uniform
-from pfgm_science.solvers import FIXED, DormandPrince, Solver, Trig2M
-from pfgm_science.stochastic import Renewal
+from pfgm_science.solvers import FIXED, DormandPrince, Heun, Solver, Trig2M
+from pfgm_science.stochastic import Renewal, Repeated
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -174,19 +174,19 @@ def kept(arguments: argparse.Namespace) -> Figure:
 
 def measured(arguments: argparse.Namespace) -> Figure:
     """A mixture in the plane, of which the sum of the coordinates is measured with noise: D = 8."""
-    law = Mixture(
-        torch.tensor([[-1.0, 0.5], [0.6, 0.8], [0.4, -0.9]], dtype=F64), torch.tensor([0.3, 0.2, 0.35]).double()
-    )
+    means = torch.tensor([[-1.0, 0.5], [0.6, 0.8], [0.4, -0.9]], dtype=F64)
+    law = Mixture(means, torch.tensor([0.3, 0.2, 0.35]).double(), 8.0)
     A, z = torch.ones(1, 2, dtype=F64), torch.full((800, 1), 0.3, dtype=F64)
-    measured = Measured(law, A, z, math.inf, 0.2)
+    measured = Measured(law, A, z, 8.0, 0.2)
     x = StudentT(8.0).prior((800, 2), 80.0, generator=_seed(3), dtype=F64)
-    end = last(sample(at_dimension(measured, 8.0, nodes=12), x, karras(24))).x
+    once = last(sample(measured, x, karras(24))).x
+    repeated = Repeated(Heun(), Renewal(8.0, law, _seed(6)), 20)
+    often = last(sample(measured, x, karras(24), solver=repeated)).x
     everyone = _fresh(law, 60_000, 5)
     near = everyone[torch.rand(60_000, generator=_seed(4)) < torch.exp(-((everyone.sum(1) - 0.3) ** 2) / 0.08)][:800]
-    figure, axes = new_figure(7, 3, 1, 2, sharex=True, sharey=True)
-    for ax, points, words, colour in zip(
-        axes, (near, end), ("exact, by rejection", "drawn"), (COLOURS[1], GENERATED), strict=True
-    ):
+    figure, axes = new_figure(9, 3, 1, 3, sharex=True, sharey=True)
+    panels = {"exact, by rejection": near, "one take of each step": once, "20 takes": often}
+    for ax, (words, points), colour in zip(axes, panels.items(), (COLOURS[1], GENERATED, GENERATED), strict=True):
         _dots(ax, everyone[:3000], 1.5, REAL)
         _dots(ax, points, 3, colour)
         ax.axline((0, 0.3), slope=-1, color=MUTED, linewidth=0.8)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pfgm_science.bends import Bends
     from pfgm_science.condition import ConditionEmbedding, ConditionSpec
     from pfgm_science.config import LevelsConfig, RunConfig, TrainingConfig
-    from pfgm_science.constraints import Kept, Known, Measured, Measurement
+    from pfgm_science.constraints import Kept, Known
     from pfgm_science.data import Dataset, DatasetInfo
     from pfgm_science.denoiser import AtDimension, Denoiser, GivenDimension, Preconditioned, at_dimension
     from pfgm_science.editing import interpolate, vary
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pfgm_science.flow import LogDensity, log_density, transport
     from pfgm_science.guidance import EnergyGuided, Guided, autoguidance, classifier_free
     from pfgm_science.likelihood import Likelihood, log_likelihood
+    from pfgm_science.measurement import Measured, Measurement
     from pfgm_science.model import Guidance, Model, fit, load
     from pfgm_science.noise import StudentT
     from pfgm_science.objective import denoising_loss
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
         Trig2M,
         UniPC,
     )
-    from pfgm_science.stochastic import Renewal
+    from pfgm_science.stochastic import Renewal, Repeated
     from pfgm_science.training import Interrupted, train
 
     __version__: str
@@ -60,7 +61,7 @@ _HOMES = {
     "bends": ("Bends",),
     "condition": ("ConditionEmbedding", "ConditionSpec"),
     "config": ("LevelsConfig", "RunConfig", "TrainingConfig"),
-    "constraints": ("Kept", "Known", "Measured", "Measurement"),
+    "constraints": ("Kept", "Known"),
     "data": ("Dataset", "DatasetInfo"),
     "denoiser": ("AtDimension", "Denoiser", "GivenDimension", "Preconditioned", "at_dimension"),
     "editing": ("interpolate", "vary"),
@@ -69,6 +70,7 @@ _HOMES = {
     "flow": ("LogDensity", "log_density", "transport"),
     "guidance": ("EnergyGuided", "Guided", "autoguidance", "classifier_free"),
     "likelihood": ("Likelihood", "log_likelihood"),
+    "measurement": ("Measured", "Measurement"),
     "model": ("Guidance", "Model", "fit", "load"),
     "noise": ("StudentT",),
     "objective": ("denoising_loss",),
@@ -88,7 +90,7 @@ _HOMES = {
         "Trig2M",
         "UniPC",
     ),
-    "stochastic": ("Renewal",),
+    "stochastic": ("Renewal", "Repeated"),
     "training": ("Interrupted", "train"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
@@ -134,6 +136,7 @@ __all__ = [
     "PfgmError",
     "Preconditioned",
     "Renewal",
+    "Repeated",
     "RunConfig",
     "Solver",
     "State",

@@ -232,7 +232,7 @@ def _parsers() -> tuple[Parser, dict[str, Parser]]:
             "pfgm sample runs/digits --label 7 --guidance 2 --guidance-interval 0.2,3",
             "pfgm sample runs/weather --condition season=winter --condition wind=0.5,1.2",
             "pfgm sample runs/digits --keep mask.npy --from x.npy --repeats 5",
-            "pfgm sample runs/table --measure A.npy --result z.npy --measure-noise 0.1",
+            "pfgm sample runs/table --measure A.npy --result z.npy --measure-noise 0.1 --repeats 20",
             more="Sample i depends on the seed and on i alone.",
         )
     )
@@ -343,7 +343,16 @@ def _sample(parser: Parser) -> None:
     parser.add_argument("--keep", metavar="FILE", help="a mask as .npy: true where the values of --from are kept")
     parser.add_argument("--from", dest="given", metavar="DATA", help="objects to keep parts of: one, or one a sample")
     parser.add_argument(
-        "--repeats", type=_whole(1), metavar="N", help="with --keep: takes of each step, so that the parts agree (1)"
+        "--repeats",
+        type=_whole(1),
+        metavar="N",
+        help="takes of each step with --keep or --measure, so that all agrees (1)",
+    )
+    parser.add_argument(
+        "--repeats-interval",
+        type=_interval,
+        metavar="LOW,HIGH",
+        help="noise levels of the steps that are repeated, for data of size 0.5 (default: all)",
     )
     parser.add_argument("--measure", metavar="FILE", help="A as .npy, [measurements, entries of an object]: z = A y")
     parser.add_argument("--result", metavar="FILE", help="z as .npy, [measurements], or one row a sample")

@@ -28,10 +28,11 @@ from pfgm_science.adapters import Adapter
 from pfgm_science.cli import LEFT_OUT, nearest, rank
 from pfgm_science.condition import ConditionSpec
 from pfgm_science.config import parse_value, read_toml
-from pfgm_science.constraints import Known, Measurement
+from pfgm_science.constraints import Known
 from pfgm_science.data import Dataset
 from pfgm_science.errors import ConfigError, DataError
 from pfgm_science.files import write_bytes
+from pfgm_science.measurement import Measurement
 from pfgm_science.model import MODEL_FILE, Drawing, Guidance, Model, configure, fit, load
 from pfgm_science.progress import progress, silent
 from pfgm_science.solvers import DormandPrince, Solver, StochasticHeun, solver_named
@@ -92,6 +93,8 @@ def sample(args: argparse.Namespace) -> int:
     model, how = _drawing(args)
     count, keep = _known(model, args)
     how["keep"], how["measurement"] = keep, _measurement(args)
+    if keep is None and how["measurement"] is None and (args.repeats, args.repeats_interval) != (None, None):
+        raise ConfigError("--repeats and --repeats-interval are for what is known: they need --keep or --measure")
     out = _drawn(model, args, how, "samples", lambda: model.sample(count, **how))
     calls = model.calls(args.dimension, how["guidance"])
     print(f"{out}: {count:,} samples{_in_calls(calls)}")
@@ -388,11 +391,10 @@ def _drawn(model: Model, args: argparse.Namespace, how: Drawing, name: str, draw
 
 
 def _known(model: Model, args: argparse.Namespace) -> tuple[int, Known | None]:
-    """How many samples are to be drawn, and what --keep, --from and --repeats say is known of them."""
+    """How many samples are to be drawn, and what --keep and --from say is known of them."""
     if args.keep is None:
-        for name, value in (("--from", args.given), ("--repeats", args.repeats)):
-            if value is not None:
-                raise ConfigError(f"{name} needs --keep, a mask that says what of the given objects is kept")
+        if args.given is not None:
+            raise ConfigError("--from needs --keep, a mask that says what of the given objects is kept")
         return args.count or COUNT, None
     if args.given is None:
         raise ConfigError("--keep needs --from: the objects whose parts are kept")
@@ -401,7 +403,7 @@ def _known(model: Model, args: argparse.Namespace) -> tuple[int, Known | None]:
     if given.rejected:
         raise DataError(f"{args.given}: {given.rejected[0]}. All objects to keep parts of must be good.")
     count = args.count or (len(given) if len(given) > 1 else COUNT)
-    return count, Known(given.objects, mask, args.repeats or 1)
+    return count, Known(given.objects, mask, *_repeats(args))
 
 
 def _given(model: Model, args: argparse.Namespace) -> Dataset:
@@ -419,7 +421,13 @@ def _measurement(args: argparse.Namespace) -> Measurement | None:
         if (args.measure, args.result, args.measure_noise) != (None, None, None):
             raise ConfigError("a measurement needs both --measure, its matrix A, and --result, what came out of it")
         return None
-    return Measurement(_array(args.measure), _array(args.result), args.measure_noise or 0.0)
+    return Measurement(_array(args.measure), _array(args.result), args.measure_noise or 0.0, *_repeats(args))
+
+
+def _repeats(args: argparse.Namespace) -> tuple[int, float, float]:
+    """What --repeats and --repeats-interval say of what is known."""
+    low, high = args.repeats_interval or (0.0, math.inf)
+    return args.repeats or 1, low, high
 
 
 def _array(path: str) -> np.ndarray:

@@ -20,17 +20,18 @@ from pfgm_science.batch import Batch
 from pfgm_science.bends import SAMPLES, Bends, measure_bends
 from pfgm_science.condition import DIMENSION, ConditionSpec, describe, encode
 from pfgm_science.config import RunConfig, build, to_json, update
-from pfgm_science.constraints import EncodedKnown, EncodedMeasurement, Kept, Known, Measurement
+from pfgm_science.constraints import EncodedKnown, Kept, Known
 from pfgm_science.data import Dataset, fingerprint
 from pfgm_science.denoiser import Denoiser, GivenDimension, Preconditioned, at_dimension, calls_of
 from pfgm_science.errors import CheckpointError, ConfigError, DataError, PfgmError
 from pfgm_science.guidance import autoguidance, classifier_free
+from pfgm_science.measurement import EncodedMeasurement, Measurement
 from pfgm_science.noise import Generators, StudentT, generators
 from pfgm_science.objective import denoising_loss
 from pfgm_science.sampling import sample, state_dtype
 from pfgm_science.schedule import EDM_SIGMA_DATA, Levels, karras, log_uniform, measure_radius, measure_sigma_data
 from pfgm_science.solvers import DEFAULT, Heun, Solver, State, Trig2M, is_fixed, solver_named
-from pfgm_science.stochastic import Renewal, StochasticHeun
+from pfgm_science.stochastic import Renewal, Repeated, StochasticHeun
 from pfgm_science.training import LOG_FILE, STATE_FILE, Launcher, Progress, train
 
 MODEL_FILE = "model.safetensors"
@@ -201,7 +202,8 @@ class Model:
         """New objects, `count` of them. Sample i depends on (seed, i) alone, whatever batch it is drawn in.
 
         how: seed=0; condition={name: one value for all, or one a sample}; dimension, of those that `at` allows;
-        guidance=2.0, or a Guidance; evaluations, 35 if none are given; solver, of SOLVERS by name or as an object;
+        guidance=2.0, or a Guidance; evaluations, 35 if none are given, and as many more as it takes to keep and repeat;
+        solver, of SOLVERS by name or as an object;
         grid, of GRIDS; when no solver is named, the one that was measured to be best, on the fitted grid, and Karras'
         grid for those that are named (docs/benchmarks.md); keep=Known(objects, mask) or
         measurement=Measurement(A, z, noise), for what is known of the samples; steer(denoiser), to wrap it again, as
@@ -289,28 +291,37 @@ class Model:
         device = next(self.denoiser.parameters()).device
         D = self.dimension if dimension is None else dimension
         batch = batch.to(device)
-        if measured is None:
-            denoiser = self.guided(dimension, guidance)
-        else:
+        given = [part for part in (known, measured) if part is not None]
+        repeated = max(given, key=lambda part: part.repeats, default=None)
+        denoiser = unmeasured = self.guided(dimension, guidance)
+        if measured is not None:
             denoiser = self._measured(measured, dimension, guidance)
-        denoiser = denoiser if steer is None else steer(denoiser)
-        # What is kept is put back between steps, which solvers that remember the step before do not see.
-        chosen = solver_named((DEFAULT if known is None else Heun()) if solver is None else solver)
+        if steer is not None:
+            denoiser, unmeasured = steer(denoiser), steer(unmeasured)
+        # What is done between steps is not seen by solvers that remember the step before.
+        between = known is not None or (repeated is not None and repeated.repeats > 1)
+        chosen = solver_named((Heun() if between else DEFAULT) if solver is None else solver)
         if grid is None:
-            grid = "fitted" if solver is None and known is None and self.bends is not None else "karras"
-        renew = Renewal(D, denoiser, sources, batch.condition, batch.mask)
+            grid = "fitted" if solver is None and not between and self.bends is not None else "karras"
+        # kappa shows in x alone: the gradients of a measured denoiser would say little more, and cost much.
+        renew = Renewal(D, unmeasured, sources, batch.condition, batch.mask)
         if isinstance(chosen, StochasticHeun):
             chosen = chosen.bound(renew)
         if isinstance(chosen, Trig2M) and not isinstance(solver, Trig2M):  # one that is given has a size of its own
             chosen = Trig2M(self.denoiser.sigma_data)
+        if between and not is_fixed(chosen):
+            raise ConfigError(
+                f"{chosen.name} chooses its own steps, and what is kept or repeated is so between steps: "
+                "take another solver"
+            )
+        once = chosen
         if known is not None:
-            if not is_fixed(chosen):
-                raise ConfigError(
-                    f"{chosen.name} chooses its own steps, and what is kept is kept between steps: take another solver"
-                )
-            values = known.batch.values.to(device)
-            chosen = Kept(chosen, values, known.known.to(device), renew, known.repeats)
-        levels = self.grid(chosen, evaluations, grid, None if start is None else start.sigma)
+            chosen = Kept(chosen, known.batch.values.to(device), known.known.to(device), renew)
+        if repeated is not None and repeated.repeats != 1:
+            scale = self.denoiser.sigma_data / EDM_SIGMA_DATA
+            chosen = Repeated(chosen, renew, repeated.repeats, repeated.low * scale, repeated.high * scale)
+        high = None if start is None else start.sigma
+        levels = self.grid(once if evaluations is None else chosen, evaluations, grid, high)
         dtype = state_dtype(device)
         if start is not None:
             x = start.batch.values.to(device, dtype)

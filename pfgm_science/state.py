@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
@@ -82,3 +83,22 @@ def at_least(evaluations: int, least: int) -> int:
     if evaluations < least:
         raise ConfigError(f"{evaluations} evaluations: at least {least} is needed")
     return evaluations
+
+
+def fewest(solver: Solver, steps: int) -> int:
+    """The fewest evaluations for which a solver takes so many steps."""
+    evaluations = 1
+    while True:
+        with suppress(ConfigError):  # too few for a single step
+            if solver.steps(evaluations) >= steps:
+                return evaluations
+        evaluations += 1
+
+
+def most_steps(cost: Callable[[int], int], evaluations: int) -> int:
+    """The largest number of steps whose cost stays within so many evaluations; ConfigError if none does."""
+    at_least(evaluations, cost(1))
+    steps = 1
+    while cost(steps + 1) <= evaluations:
+        steps += 1
+    return steps

@@ -20,7 +20,7 @@ from pfgm_science.divergence import with_divergence
 from pfgm_science.errors import ConfigError
 from pfgm_science.noise import Generators, StudentT, normal
 from pfgm_science.onestep import Heun
-from pfgm_science.state import Denoise, State, at_least
+from pfgm_science.state import Denoise, Solver, State, at_least, fewest, most_steps
 
 
 @runtime_checkable
@@ -113,3 +113,51 @@ class StochasticHeun:
     def steps(self, evaluations: int) -> int:
         a_step = 2 + (1 if self.renew is None else self.renew.evaluations)
         return (at_least(evaluations, 1) - 1) // a_step + 1
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """A solver each of whose steps is taken several times, with noise added in between to go back up.
+
+    So what is known of a sample reaches all of it (RePaint, Lugmayr et al., arXiv 2201.09865): down by the flow and up
+    by noise is a step of Langevin's, which brings samples to the law that the denoiser, or what is put back before each
+    step, has at each level. Steps are repeated between the levels low and high only, and not the last one, to
+    sigma = 0. Noise is of the sample's own kappa (`Renewal`). Solvers that remember the step before begin anew.
+    """
+
+    solver: Solver
+    renew: Renewal
+    repeats: int
+    low: float = 0.0
+    high: float = math.inf
+    name: ClassVar[str] = "repeated"
+
+    def __post_init__(self) -> None:
+        if self.repeats < 1:
+            raise ConfigError(f"repeats is {self.repeats}: each step must be taken at least once")
+        if not 0 <= self.low <= self.high:
+            raise ConfigError(f"steps are to be repeated between sigma = {self.low} and {self.high}: 0 <= low <= high")
+
+    @property
+    def order(self) -> int:
+        return self.solver.order
+
+    def step(self, denoise: Denoise, state: State, sigma: float) -> State:
+        after = self.solver.step(denoise, state, sigma)
+        if sigma == 0 or not self.low <= state.sigma <= self.high:
+            return after
+        added = (state.sigma**2 - sigma**2) ** 0.5
+        for _ in range(self.repeats - 1):
+            x = after.x + added * self.renew(after.x, sigma)
+            raised = State(x, state.sigma, (), after.evaluations + self.renew.evaluations)
+            after = self.solver.step(denoise, raised, sigma)
+        return after
+
+    def steps(self, evaluations: int) -> int:
+        return most_steps(self._cost, evaluations)
+
+    def _cost(self, steps: int) -> int:
+        """Evaluations of so many steps, if all but the last are repeated."""
+        last = fewest(self.solver, 1)
+        again = (steps - 1) * (self.repeats - 1) * self.renew.evaluations
+        return self.repeats * (fewest(self.solver, steps) - last) + last + again

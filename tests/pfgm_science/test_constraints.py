@@ -12,18 +12,19 @@ from torch import Tensor
 
 from modalities.images.adapter import Images
 from modalities.vectors.adapter import Vectors
-from pfgm_science.constraints import Kept, Known, Measured, Measurement, selection
+from pfgm_science.constraints import Kept, Known
 from pfgm_science.data import Dataset
 from pfgm_science.denoiser import Denoiser, at_dimension
 from pfgm_science.errors import ConfigError
 from pfgm_science.exact import FiniteSet, Gaussian
 from pfgm_science.guidance import EnergyGuided
+from pfgm_science.measurement import Measured, Measurement, selection
 from pfgm_science.model import Model, fit
 from pfgm_science.noise import StudentT
 from pfgm_science.sampling import last, sample
 from pfgm_science.schedule import karras
 from pfgm_science.solvers import SOLVERS, Heun
-from pfgm_science.stochastic import Renewal
+from pfgm_science.stochastic import Renewal, Repeated
 
 F64 = torch.float64
 STD = torch.linspace(0.3, 2, 6, dtype=F64)
@@ -92,7 +93,8 @@ def agreeing(D: float, repeats: int, measured: bool = False, count: int = 160) -
     """Of points whose first half is known, the share whose other half comes to be that of the same point."""
     wanted = torch.arange(count) % 8
     field, g = FiniteSet(POINTS, D), gen(8)
-    kept = Kept(Heun(), POINTS[wanted], KNOWN.expand(count, 6), Renewal(D, field, g), repeats)
+    renew = Renewal(D, field, g)
+    kept = Repeated(Kept(Heun(), POINTS[wanted], KNOWN.expand(count, 6), renew), renew, repeats)
     x = StudentT(D).prior((count, 6), 80.0, generator=g, dtype=F64)
     denoiser = Measured(field, selection([0, 1, 2], 6), POINTS[wanted][:, :3], D) if measured else field
     end = last(sample(denoiser, x, karras(24), solver=kept)).x
@@ -142,7 +144,8 @@ def test_evaluations_are_counted(name: str, repeats: int, exact: bool) -> None:
         calls.append(1)
         return field(x, sigma)
 
-    kept = Kept(SOLVERS[name], POINTS, KNOWN.expand(8, 6), Renewal(4.0, field if exact else counted, gen(10)), repeats)
+    renew = Renewal(4.0, field if exact else counted, gen(10))
+    kept = Repeated(Kept(SOLVERS[name], POINTS, KNOWN.expand(8, 6), renew), renew, repeats)
     state = last(sample(counted, torch.randn(8, 6, dtype=F64), karras(5), solver=kept))
     assert state.evaluations == len(calls)
     assert kept.steps(len(calls)) == 5 and (len(calls) < 2 or kept.steps(len(calls) - 1) == 4)
@@ -160,7 +163,9 @@ def test_mistakes_are_refused() -> None:
     with pytest.raises(ConfigError, match="known values have shape"):
         Kept(Heun(), POINTS, KNOWN, renew)
     with pytest.raises(ConfigError, match="repeats is 0"):
-        Kept(Heun(), POINTS, KNOWN.expand(8, 6), renew, 0)
+        Repeated(Heun(), renew, 0)
+    with pytest.raises(ConfigError, match="repeated between sigma = 2 and 1"):
+        Repeated(Heun(), renew, 2, 2, 1)
     assert torch.equal(
         selection([2, 0], 3) @ torch.tensor([5.0, 6.0, 7.0], dtype=F64), torch.tensor([7.0, 5.0], dtype=F64)
     )

@@ -15,6 +15,7 @@ from pfgm_science.constraints import Known
 from pfgm_science.editing import interpolate, vary
 from pfgm_science.errors import ConfigError
 from pfgm_science.likelihood import log_likelihood
+from pfgm_science.measurement import Measurement
 from pfgm_science.model import Guidance, Model, Start, fit
 from pfgm_science.solvers import FIXED, SOLVERS, DormandPrince, StochasticHeun
 
@@ -111,6 +112,16 @@ PAIRS: dict[str, tuple[str, Callable[..., Any], str]] = {
         "no such arrays",
     ),
     "no takes of a step": ("D = 16", lambda m: m.sample(2, keep=Known(ROWS[:1], MASK, 0)), "repeats is 0"),
+    "takes between no levels": (
+        "D = 16",
+        lambda m: m.sample(2, keep=Known(ROWS[:1], MASK, 2, 1.0, 0.5)),
+        "0 <= low <= high",
+    ),
+    "a measurement met again in steps of its own": (
+        "D = 16",
+        lambda m: m.sample(2, measurement=Measurement(np.eye(3)[:1], [0.0], repeats=2), solver="dopri5"),
+        "take another solver",
+    ),
     "a grid of no name": ("D = 16", lambda m: m.sample(2, grid="carras"), "there are karras, log-uniform, fitted"),
     "a solver of no name": ("D = 16", lambda m: m.sample(2, solver="hoyn"), "there are euler, heun"),
     "a precision of no name": ("D = 16", lambda m: m.at_precision("float8"), "there are float32 and bfloat16"),
@@ -146,7 +157,8 @@ def test_everything_else_goes_together(models: dict[str, Model]) -> None:
     [
         (("sample", "--keep", "mask.npy"), "--keep needs --from"),
         (("sample", "--from", "rows.npy"), "--from needs --keep"),
-        (("sample", "--repeats", "3"), "--repeats needs --keep"),
+        (("sample", "--repeats", "3"), "they need --keep or --measure"),
+        (("sample", "--repeats-interval", "0.1,1"), "they need --keep or --measure"),
         (("sample", "--keep", "absent.npy", "--from", "rows.npy"), "absent.npy"),
         (("sample", "--keep", "rows.csv", "--from", "rows.npy"), "must be an .npy file"),
         (("sample", "--measure", "mask.npy"), "needs both --measure"),
