@@ -132,16 +132,18 @@ def _at_one_kappa(
     """What the Jacobian of Den at D would be if kappa were known: about E[grad Den_kappa | x].
 
     Den at D is a mean over p(kappa | x), which moves with x: farther out kappa is smaller, and Den what it is at more
-    noise. That adds Cov(Den_kappa, grad log p(kappa | x)), to first order in the spread of ln kappa
-    Var(ln kappa) / (2 S) * dDen/dln s * (x - Den)^T, whose sign makes data look certain along x - Den that are not
-    (docs/physics.md, section 11). change: of Den by ln sigma, of which kappa's posterior follows D / (N + D).
+    noise. That adds Cov(Den_kappa, grad log p(x | kappa)), where grad log p(x | kappa) = -kappa (x - Den_kappa) /
+    sigma^2; to first order in the spread of ln kappa, and with Den' = dDen_kappa / dln s at s^2 = sigma^2 / kappa,
+    Var(ln kappa) / (2 S) Den' (x - Den + Den' / 2)^T. It makes what is uncertain along x - Den look certain
+    (docs/physics.md, section 11). change: of Den at D by ln sigma, of which the posterior follows D / (N + D), N noisy
+    coordinates.
     """
-    noise = x - denoised if mask is None else (x - denoised) * mask.to(x)
+    error = x - denoised if mask is None else (x - denoised) * mask.to(x)
     N = free_coordinates(x, mask)
     noisy = (N - jacobian.diagonal(dim1=1, dim2=2).sum(1)).clamp(min=torch.zeros_like(N), max=N)
-    variance = torch.polygamma(1, (noisy + D) / 2)
-    weight = variance / (2 * factor) * (noisy + D) / D
-    freed = jacobian - (weight[:, None] * change)[:, :, None] * noise.flatten(1)[:, None, :]
+    slope = ((noisy + D) / D)[:, None] * change
+    weight = torch.polygamma(1, (noisy + D) / 2) / (2 * factor)
+    freed = jacobian - weight[:, None, None] * slope[:, :, None] * (error.flatten(1) + slope / 2)[:, None, :]
     # A covariance has no negative eigenvalues, but what is true to first order may.
     values, vectors = torch.linalg.eigh((freed + freed.transpose(1, 2)) / 2)
     possible: Tensor = (vectors * values.clamp(min=0)[:, None]) @ vectors.transpose(1, 2)

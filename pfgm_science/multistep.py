@@ -199,15 +199,11 @@ def _unified_weights(ratios: Sequence[float], h: float) -> Sequence[float]:
 
 def integrals_of_lagrange(nodes: Sequence[float], start: float, end: float) -> list[float]:
     """The integral from start to end of each Lagrange polynomial of these nodes."""
-    result = []
-    for i, node in enumerate(nodes):
-        others = [each for k, each in enumerate(nodes) if k != i]
-        # Around start, so that powers of large levels do not cancel.
-        basis = np.poly1d([1.0])
-        for other in others:
-            basis = basis * np.poly1d([1.0, start - other]) / (node - other)
-        result.append(float(np.polyint(basis)(end - start)))
-    return result
+    # The weights that integrate each power exactly, in units of the way, so that powers of large levels do not cancel.
+    way = end - start
+    powers = np.vander([(node - start) / way for node in nodes], increasing=True).T
+    weights: list[float] = (way * np.linalg.solve(powers, 1 / np.arange(1, len(nodes) + 1))).tolist()
+    return weights
 
 
 def _log_step(high: float, low: float) -> float:
