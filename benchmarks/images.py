@@ -155,8 +155,8 @@ def guidance(arguments: argparse.Namespace) -> None:
         if weight > 1 or way == "classifier-free"  # a weight of 1 is no guidance in any way
     ]
     if not all(map(table.find, keys)):
+        model = headline_model(arguments)
         settings = {"dimension": HEADLINE_DIMENSION, "seed": 0}
-        model = trained(arguments, "headline", train, settings | HEADLINE_TRAINING)
         weaker = trained(arguments, "weak", train, settings | HEADLINE_TRAINING | {"steps": WEAK_STEPS})
         if arguments.compile:
             model, weaker = model.compiled(), weaker.compiled()
@@ -169,19 +169,19 @@ def guidance(arguments: argparse.Namespace) -> None:
 
 def guided(model: Model, how: Guidance | None, seed: int, count: int) -> dict[str, Any]:
     """Figures of samples of every class equally often, drawn with guidance."""
-    labels = np.arange(count) % 10
+    condition = every_class(count)
     with progress(f"guidance {how.weight if how else 1}") as update:
         images = model.sample(
             count,
             seed=1000 + seed,
-            condition={"label": labels},
+            condition=condition,
             guidance=how,
             solver="heun",
             evaluations=GUIDANCE_EVALUATIONS,
             on_state=update,
         )
     said = judge("mnist5k").judge(images)[1].argmax(1)
-    return frechet(images) | {"class_accuracy": float((said == labels).mean())}
+    return frechet(images) | {"class_accuracy": float((said == condition["label"]).mean())}
 
 
 def digits(arguments: argparse.Namespace) -> None:
@@ -277,6 +277,17 @@ def unconditional(arguments: argparse.Namespace, D: float) -> Model:
     train = replace(data("mnist5k")[0], condition={})
     name, settings = _run_of("trained", D)
     return trained(arguments, f"{name}-seed0", train, settings | {"seed": 0} | SWEEP_TRAINING)
+
+
+def headline_model(arguments: argparse.Namespace) -> Model:
+    """The network of the long run, by class."""
+    settings = {"dimension": HEADLINE_DIMENSION, "seed": 0} | HEADLINE_TRAINING
+    return trained(arguments, "headline", data("mnist5k")[0], settings)
+
+
+def every_class(count: int) -> dict[str, Any]:
+    """The condition under which each of the ten classes is drawn equally often."""
+    return {"label": np.arange(count) % 10}
 
 
 def frechet(images: np.ndarray, name: str = "mnist5k") -> dict[str, Any]:

@@ -21,7 +21,6 @@ from pfgm_science.progress import progress
 from pfgm_science.sampling import last
 from pfgm_science.solvers import SOLVERS, DormandPrince, Solver, solver_named
 
-DIMENSIONS = (64.0, 2048.0, math.inf)
 EVALUATIONS = (10, 35, 5, 6, 8, 15, 20, 79)  # in the order in which they are measured
 TOLERANCES = (0.1, 0.03, 0.01, 0.003)  # of the solver that chooses its own steps
 COUNT = 500
@@ -33,17 +32,19 @@ EXAMPLES = """  pfgm benchmark solvers mnist5k                   the whole table
 
 @dataclass(frozen=True)
 class Task:
-    """What a domain brings: its network at D, trained if need be, and the figures of its samples."""
+    """What a domain brings: its network at each D, trained if need be, conditions, and the figures of samples."""
 
     model: Callable[[argparse.Namespace, float], Model]
     figures: Callable[[Any], dict[str, Any]]
+    dimensions: tuple[float, ...] = (64.0, 2048.0, math.inf)
+    condition: Callable[[int], dict[str, Any] | None] = lambda count: None
 
 
 def main(argv: Sequence[str]) -> int:
     """Entry of `pfgm benchmark solvers`."""
     built = parser("solvers", "Frechet distance against evaluations for every solver.", EXAMPLES)
     built.add_argument("task", choices=list(TASKS))
-    built.add_argument("--dimensions", type=dimension_argument, nargs="+", default=list(DIMENSIONS), metavar="D")
+    built.add_argument("--dimensions", type=dimension_argument, nargs="+", metavar="D")
     built.add_argument("--solvers", nargs="+", choices=list(SOLVERS), default=list(SOLVERS), metavar="NAME")
     built.add_argument("--grids", nargs="+", choices=GRIDS, default=["karras", "fitted"], metavar="NAME")
     built.add_argument("--evaluations", type=int, nargs="+", default=list(EVALUATIONS), metavar="N")
@@ -64,7 +65,7 @@ def run(arguments: argparse.Namespace) -> None:
         command=f"pfgm benchmark solvers {arguments.task}",
         machine=machine(arguments.device),
     )
-    for D in arguments.dimensions:
+    for D in arguments.dimensions or task.dimensions:
         cells = [
             ({"D": D, "grid": grid, "solver": name, "evaluations": evaluations}, solver_named(name), evaluations)
             for evaluations in arguments.evaluations
@@ -93,7 +94,7 @@ def measure(task: Task, model: Model, solver: Solver, evaluations: int | None, g
         how["grid"] = grid
     started = time.monotonic()
     with progress(f"{solver.name} at {evaluations or 'its own'} evaluations") as update:
-        objects = model.sample(count, seed=1000, on_state=update, **how)
+        objects = model.sample(count, seed=1000, on_state=update, condition=task.condition(count), **how)
     figures = {"seconds": round(time.monotonic() - started, 2)} | task.figures(objects)
     if evaluations is None:
         few = model.adapter.template(COUNTED, 0)
@@ -101,5 +102,13 @@ def measure(task: Task, model: Model, solver: Solver, evaluations: int | None, g
     return figures
 
 
-TASKS = {"mnist5k": Task(images.unconditional, images.frechet)}
+TASKS = {
+    "mnist5k": Task(images.unconditional, images.frechet),
+    "mnist5k-headline": Task(
+        lambda arguments, D: images.headline_model(arguments),
+        images.frechet,
+        (images.HEADLINE_DIMENSION,),
+        images.every_class,
+    ),
+}
 BENCHMARK = Benchmark("solvers", "Frechet distance against evaluations, for every solver and grid", main)

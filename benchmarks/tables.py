@@ -250,6 +250,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "sweep-precision": sweep("precision"),
     "sweep-recall": sweep("recall"),
     "solvers-mnist5k": solvers("mnist5k"),
+    "solvers-mnist5k-headline": solvers("mnist5k-headline"),
     "adaptive-mnist5k": adaptive("mnist5k"),
     "headline": headline,
     "guidance": guidance,
