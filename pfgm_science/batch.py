@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -40,15 +40,16 @@ class Batch:
 
     def __getitem__(self, index: Tensor | slice) -> Batch:
         """The chosen samples; index is [k] of integers or a slice."""
-        return self._map(lambda tensor: tensor[index])
+        return self.map(lambda tensor: tensor[index])
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Batch:
         """On another device; dtype is that of values and mask, conditions keep their own."""
-        moved = self._map(lambda tensor: tensor.to(device) if device is not None else tensor)
+        moved = self.map(lambda tensor: tensor.to(device) if device is not None else tensor)
         mask = None if moved.mask is None else moved.mask.to(dtype or moved.mask.dtype)
         return Batch(moved.values.to(dtype or moved.values.dtype), mask, moved.condition)
 
-    def _map(self, function) -> Batch:  # type: ignore[no-untyped-def]
+    def map(self, function: Callable[[Tensor], Tensor]) -> Batch:
+        """The same with a function applied to each tensor."""
         condition = None if self.condition is None else {k: function(v) for k, v in self.condition.items()}
         return Batch(function(self.values), None if self.mask is None else function(self.mask), condition)
 

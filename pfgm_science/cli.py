@@ -421,6 +421,9 @@ def _samples_out(parser: Parser) -> None:
     )
     parser.add_argument("--compile", action="store_true", help="compile the network: pays for thousands of samples")
     parser.add_argument(
+        "--graph", action="store_true", help="record the whole loop as one CUDA graph, replayed for every batch"
+    )
+    parser.add_argument(
         "--out", metavar="PATH", help="file or folder; its ending says the format (default: beside the model)"
     )
     parser.add_argument("--force", action="store_true", help="replace the file if it exists")

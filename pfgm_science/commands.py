@@ -376,6 +376,7 @@ def _drawing(args: argparse.Namespace) -> tuple[Model, Drawing]:
         "solver": solver,
         "grid": args.grid,
         "batch_size": args.batch_size,
+        "graph": args.graph,
     }
     return model, how
 

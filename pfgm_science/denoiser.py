@@ -104,7 +104,8 @@ class GivenDimension:
         self, x: Tensor, sigma: Tensor, condition: Condition | None = None, mask: Tensor | None = None
     ) -> Tensor:
         N = free_coordinates(x, mask).double()
-        D = torch.as_tensor(self.D, dtype=torch.float64, device=x.device).expand(len(x))
+        # A number is filled in, not copied to the device, which a loop that is being recorded could not do.
+        D = self.D.to(N).expand(len(x)) if isinstance(self.D, Tensor) else N.new_full((len(x),), self.D)
         return self.denoiser(x, sigma, {**(condition or {}), DIMENSION: dimension_feature(D, N)}, mask)
 
 

@@ -70,10 +70,16 @@ class Guided:
     ) -> Tensor:
         inside = (sigma >= self.low) & (sigma <= self.high)
         strong = self.strong(x, sigma, condition, mask)
-        if self.weight == 1 or not bool(inside.any()):
+        if self.weight == 1 or not _perhaps(inside):
             return strong
         weak = self.weak(x, sigma, condition, mask)
         return torch.where(expand(inside, x), weak + self.weight * (strong - weak), strong)
+
+
+def _perhaps(condition: Tensor) -> bool:
+    """Whether a condition holds for any sample; True where the device cannot be asked, while a loop is recorded."""
+    recorded = condition.is_cuda and torch.cuda.is_current_stream_capturing()
+    return recorded or condition.is_meta or bool(condition.any())
 
 
 def classifier_free(denoiser: Denoiser, weight: float, *, low: float = 0.0, high: float = math.inf) -> Guided:

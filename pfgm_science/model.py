@@ -22,15 +22,16 @@ from pfgm_science.condition import DIMENSION, ConditionSpec, describe, encode
 from pfgm_science.config import RunConfig, build, to_json, update
 from pfgm_science.constraints import EncodedKnown, Kept, Known
 from pfgm_science.data import Dataset, fingerprint
-from pfgm_science.denoiser import Denoiser, GivenDimension, Preconditioned, at_dimension, calls_of
+from pfgm_science.denoiser import AtDimension, Denoiser, GivenDimension, Preconditioned, at_dimension, calls_of
 from pfgm_science.errors import CheckpointError, ConfigError, DataError, PfgmError
 from pfgm_science.guidance import autoguidance, classifier_free
 from pfgm_science.measurement import EncodedMeasurement, Measurement
 from pfgm_science.noise import Generators, StudentT, generators
 from pfgm_science.objective import denoising_loss
-from pfgm_science.sampling import sample, state_dtype
+from pfgm_science.recording import Recording
+from pfgm_science.sampling import last, sample, state_dtype
 from pfgm_science.schedule import EDM_SIGMA_DATA, Levels, karras, log_uniform, measure_radius, measure_sigma_data
-from pfgm_science.solvers import DEFAULT, Heun, Solver, State, Trig2M, is_fixed, solver_named
+from pfgm_science.solvers import DEFAULT, FIXED, Heun, Solver, State, Trig2M, is_fixed, solver_named
 from pfgm_science.stochastic import Renewal, Repeated, StochasticHeun
 from pfgm_science.training import LOG_FILE, STATE_FILE, Launcher, Progress, train
 
@@ -86,6 +87,7 @@ class Drawing(Way, total=False):
     measurement: Measurement | None
     start: Start | None
     batch_size: int
+    graph: bool
     on_state: Callable[[int, int], None] | None
 
 
@@ -99,9 +101,37 @@ class _Plan:
     solver: Solver
     batch: Batch
 
+    @property
+    def start(self) -> Batch:
+        """Where the trajectories start, with what they are conditioned on."""
+        return Batch(self.x, self.batch.mask, self.batch.condition)
+
     def states(self) -> Iterator[State]:
-        condition, mask = self.batch.condition, self.batch.mask
-        return sample(self.denoiser, self.x, self.grid, solver=self.solver, condition=condition, mask=mask)
+        return self._from(self.start)
+
+    def end(self, start: Batch) -> torch.Tensor:
+        """Where trajectories end that start elsewhere."""
+        return last(self._from(start)).x
+
+    def recordable(self) -> _Plan:
+        """Itself, or ConfigError that says why its loop cannot be recorded as one graph."""
+        if self.solver.name not in FIXED:
+            raise ConfigError(
+                f"{self.solver.name} cannot be recorded as one graph: it draws noise or looks at values on its way. "
+                f"There are {', '.join(FIXED)}"
+            )
+        if isinstance(self.denoiser, AtDimension) and self.denoiser.nodes:
+            raise ConfigError(
+                "an expectation over kappa looks at values on its way: that cannot be recorded as one graph"
+            )
+        if not self.x.is_cuda:
+            raise ConfigError("one graph for the whole loop needs a GPU: take --device cuda, or leave the graph out")
+        return self
+
+    def _from(self, start: Batch) -> Iterator[State]:
+        return sample(
+            self.denoiser, start.values, self.grid, solver=self.solver, condition=start.condition, mask=start.mask
+        )
 
 
 @dataclass(frozen=True)
@@ -207,8 +237,8 @@ class Model:
         grid, of GRIDS; when no solver is named, the one that was measured to be best, on the fitted grid, and Karras'
         grid for those that are named (docs/benchmarks.md); keep=Known(objects, mask) or
         measurement=Measurement(A, z, noise), for what is known of the samples; steer(denoiser), to wrap it again, as
-        in EnergyGuided; start=Start(batch, sigma); batch_size=250; on_state(done, total), told of progress in samples
-        times steps.
+        in EnergyGuided; start=Start(batch, sigma); batch_size=250; graph=True, to record the whole loop as one CUDA
+        graph that is replayed for every batch; on_state(done, total), told of progress in samples times steps.
         Raises ConfigError for what this model cannot do, PfgmError when samples are not finite.
         """
         return self.adapter.decode(self.draw(count, **how))
@@ -223,6 +253,7 @@ class Model:
         measurement: Measurement | None = None,
         start: Start | None = None,
         batch_size: int = 250,
+        graph: bool = False,
         on_state: Callable[[int, int], None] | None = None,
         **how: Unpack[Way],
     ) -> Batch:
@@ -243,7 +274,11 @@ class Model:
         batch = Batch(template.values, template.mask, self._condition(condition, count))
         # Measured once, and not for every batch, in models made before there was a fitted grid.
         model = self.with_bends() if how.get("grid") == "fitted" else self
-        values, done = [], 0
+        if graph and not (keep is None and measurement is None and how.get("steer") is None):
+            raise ConfigError("one graph for the whole loop has room for nothing known or steered: leave it out")
+        recordings: dict[int, Recording] = {}
+        tell = on_state or (lambda done, total: None)
+        values = []
         for first in range(0, count, batch_size):
             rows = slice(first, min(first + batch_size, count))
             plan = model._plan(
@@ -254,11 +289,18 @@ class Model:
                 measured=None if measured is None else measured[rows],
                 **how,
             )
-            for step, state in enumerate(plan.states()):  # noqa: B007
-                if on_state is not None and step:
-                    done += rows.stop - rows.start
-                    on_state(done, count * (len(plan.grid) - 1))
-            values.append(state.x.float().cpu())
+            size, steps = rows.stop - rows.start, len(plan.grid) - 1
+            if graph:
+                if size not in recordings:
+                    recordings[size] = Recording(plan.recordable().end, plan.start)
+                x = recordings[size](plan.start)
+                tell(first * steps + size * steps, count * steps)
+            else:
+                for step, state in enumerate(plan.states()):
+                    x = state.x
+                    if step:
+                        tell(first * steps + size * step, count * steps)
+            values.append(x.float().cpu())
         result = Batch(torch.cat(values), batch.mask, batch.condition)
         bad = (~result.values.flatten(1).isfinite().all(1)).nonzero().flatten().tolist()
         if bad:
