@@ -234,7 +234,7 @@ def speed(results: Path) -> str:
     for cell in Table("speed", results).cells:
         f = cell["figures"]
         rows.append([f["what"], f"{f['value']:.3f}", f"{f['low']:.3f} to {f['high']:.3f}", f"<= {f['goal']:g}"])
-    return markdown(["measure", "median", "range", "goal"], rows)
+    return markdown(["measure", "ratio", "range of the pairs", "goal"], rows)
 
 
 def pfgmpp(results: Path) -> str:
