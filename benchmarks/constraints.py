@@ -41,9 +41,9 @@ EXAMPLES = """  pfgm benchmark constraints                       every task, met
   pfgm benchmark constraints --tasks infilling --methods "kept, 20 takes" --dimensions 16"""
 
 METHODS = {
-    "infilling": ("kept", "kept, 5 takes", "kept, 20 takes", "measured", "measured, 50 takes"),
+    "infilling": ("kept", "kept, 5 takes", "kept, 20 takes", "measured", "measured, 50 takes", "measured, 100 takes"),
     "finite set": ("kept", "kept, 5 takes", "kept, 20 takes", "measured", "measured, 50 takes"),
-    "measurement": ("measured", "measured, 50 takes"),
+    "measurement": ("measured", "measured, 50 takes", "measured, 100 takes"),
 }
 
 

@@ -219,8 +219,9 @@ def constraints(results: Path) -> str:
             "accuracy": "two-sample accuracy",
             "agree": "at a point that agrees",
             "variation": "total variation of the choice",
+            "off_measurement": "size of A y - z",
         }.items():
-            if any(figure in c["figures"] for c in table.select(task=task)):
+            if any(c["figures"].get(figure, 0) > 1e-9 for c in table.select(task=task)):  # what is met is met
                 floor = _over_seeds(table, figure, 3, task=task, floor=True)
                 for method in names:
                     values = [_over_seeds(table, figure, 3, task=task, method=method, D=D) for D in columns]

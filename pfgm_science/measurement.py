@@ -212,8 +212,8 @@ class EncodedMeasurement:
 def _affine(adapter: Adapter, example: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """M [N, N] and b [N] with encode(object) = M object + b, of flattened arrays; float64."""
     size, top = example.size, 1.0 if example.dtype.kind == "f" else float(np.iinfo(example.dtype).max)
-    probes = np.concatenate([np.zeros((1, size)), top * np.eye(size), np.full((1, size), top)])
-    shaped = probes.reshape(-1, *example.shape[1:]).astype(example.dtype)
+    corners = np.concatenate([np.zeros((1, size)), top * np.eye(size), np.full((1, size), top)])
+    shaped = corners.reshape(-1, *example.shape[1:]).astype(example.dtype)
     values = adapter.encode(shaped).values.double().flatten(1).numpy()
     offset, slopes = values[0], (values[1:-1] - values[0]).T / top
     if slopes.shape != (size, size) or not np.allclose(slopes.sum(1) * top + offset, values[-1], rtol=1e-4, atol=1e-4):

@@ -19,7 +19,7 @@ FIXED: dict[str, Solver] = {
 }
 DETERMINISTIC: dict[str, Solver] = {**FIXED, DormandPrince.name: DormandPrince()}
 SOLVERS: dict[str, Solver] = {**DETERMINISTIC, StochasticHeun.name: StochasticHeun()}
-# What draws best from 5 to 35 evaluations, with a fitted grid, as measured: docs/benchmarks.md.
+# What draws best of those without noise, from 5 to 79 evaluations, with a fitted grid, as measured: docs/benchmarks.md.
 DEFAULT = Trig2M.name
 
 

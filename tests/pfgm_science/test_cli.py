@@ -26,6 +26,7 @@ from modalities.vectors import Vectors
 from pfgm_science import checkpoint, cli, commands, demo, evaluation
 from pfgm_science.constraints import Known
 from pfgm_science.editing import interpolate, vary
+from pfgm_science.measurement import Measurement
 from pfgm_science.model import Guidance, load
 from pfgm_science.solvers import SOLVERS, DormandPrince
 from pfgm_science.training import read_log
@@ -210,6 +211,20 @@ def test_parts_are_kept_from_the_command_line(run: Path, tmp_path: Path, pfgm: P
     assert not np.isclose(drawn[:, 1], rows[:, 1]).any()
     expected = load(run).sample(2, keep=Known(rows, [True, False], 2), evaluations=9)
     np.testing.assert_allclose(drawn, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_a_measurement_is_met_from_the_command_line(run: Path, tmp_path: Path, pfgm: Pfgm) -> None:
+    np.save(tmp_path / "A.npy", np.array([[1.0, 1.0]]))
+    np.save(tmp_path / "z.npy", np.array([0.7]))
+    words = ("--measure", tmp_path / "A.npy", "--result", tmp_path / "z.npy", "--repeats", 3, "--count", 4)
+    answer = pfgm("sample", run, *words, "--repeats-interval", "0.1,2", "--out", tmp_path / "new.npy")
+    assert answer.code == 0, answer.err
+    drawn = np.load(tmp_path / "new.npy")
+    np.testing.assert_allclose(drawn.sum(1), 0.7, rtol=1e-4, atol=1e-4)
+    how = Measurement([[1.0, 1.0]], [0.7], repeats=3, low=0.1, high=2.0)
+    np.testing.assert_allclose(drawn, load(run).sample(4, measurement=how), rtol=1e-5, atol=1e-5)
+    once = load(run).sample(4, measurement=Measurement([[1.0, 1.0]], [0.7]))
+    assert not np.allclose(drawn, once)
 
 
 def test_variations_and_what_lies_between_from_the_command_line(run: Path, tmp_path: Path, pfgm: Pfgm) -> None:
