@@ -136,7 +136,7 @@ def headline(arguments: argparse.Namespace) -> None:
         for seed, conditional, evaluations in product(HEADLINE_SEEDS, (True, False), arguments.evaluations)
     ]
     if not (picture.exists() and all(map(table.find, keys))):
-        model = trained(arguments, "headline", train, {"dimension": HEADLINE_DIMENSION, "seed": 0} | training)
+        model = headline_model(arguments, **training)
         for key in keys:
             table.cell(key, partial(measure, model, train, held_out, Sampling(arguments.count, **key)))
         images = model.sample(100, seed=3, condition={"label": np.repeat(np.arange(10), 10)}, solver=solver_for(35))
@@ -146,7 +146,6 @@ def headline(arguments: argparse.Namespace) -> None:
 
 def guidance(arguments: argparse.Namespace) -> None:
     """The headline network by class, against the weight of guidance of three kinds."""
-    train = data("mnist5k")[0]
     table = _table("guidance", "mnist5k", arguments, training=HEADLINE_TRAINING, weak_steps=WEAK_STEPS)
     ways = {"classifier-free": {}, "in an interval": {"low": INTERVAL[0], "high": INTERVAL[1]}, "autoguidance": {}}
     keys = [
@@ -155,9 +154,7 @@ def guidance(arguments: argparse.Namespace) -> None:
         if weight > 1 or way == "classifier-free"  # a weight of 1 is no guidance in any way
     ]
     if not all(map(table.find, keys)):
-        model = headline_model(arguments)
-        settings = {"dimension": HEADLINE_DIMENSION, "seed": 0}
-        weaker = trained(arguments, "weak", train, settings | HEADLINE_TRAINING | {"steps": WEAK_STEPS})
+        model, weaker = headline_model(arguments), headline_model(arguments, "weak", steps=WEAK_STEPS)
         if arguments.compile:
             model, weaker = model.compiled(), weaker.compiled()
         for key in keys:
@@ -279,10 +276,10 @@ def unconditional(arguments: argparse.Namespace, D: float) -> Model:
     return trained(arguments, f"{name}-seed0", train, settings | {"seed": 0} | SWEEP_TRAINING)
 
 
-def headline_model(arguments: argparse.Namespace) -> Model:
-    """The network of the long run, by class."""
-    settings = {"dimension": HEADLINE_DIMENSION, "seed": 0} | HEADLINE_TRAINING
-    return trained(arguments, "headline", data("mnist5k")[0], settings)
+def headline_model(arguments: argparse.Namespace, name: str = "headline", **training: Any) -> Model:
+    """The network of the long run, by class; training: settings that are others for this one."""
+    settings = {"dimension": HEADLINE_DIMENSION, "seed": 0} | HEADLINE_TRAINING | training
+    return trained(arguments, name, data("mnist5k")[0], settings)
 
 
 def every_class(count: int) -> dict[str, Any]:

@@ -25,7 +25,6 @@ from pfgm_science.files import write_bytes
 from pfgm_science.flow import log_density
 from pfgm_science.guidance import classifier_free
 from pfgm_science.measurement import Measured
-from pfgm_science.model import Model
 from pfgm_science.noise import StudentT
 from pfgm_science.sampling import last, sample
 from pfgm_science.schedule import Levels, karras, log_uniform
@@ -86,7 +85,7 @@ def solvers(arguments: argparse.Namespace) -> Figure:
 
 def grids(arguments: argparse.Namespace) -> Figure:
     """Where the network's trajectories bend, and where three grids of 12 steps put their levels."""
-    model = _headline(arguments)
+    model = images.headline_model(arguments)
     bends, levels = _found(model.with_bends().bends), model.levels
     middle = np.sqrt(np.multiply(bends.levels[1:], bends.levels[:-1]))
     figure, (top, bottom) = new_figure(8, 3.2, 2, 1, sharex=True, height_ratios=(2, 1))
@@ -160,7 +159,7 @@ def guidance(arguments: argparse.Namespace) -> Figure:
 
 def kept(arguments: argparse.Namespace) -> Figure:
     """The upper half of held-out images kept, the lower drawn: one take of each step, and ten."""
-    model, given = _headline(arguments), _held_out(10)
+    model, given = images.headline_model(arguments), _held_out(10)
     mask = np.zeros((28, 28), dtype=bool)
     mask[:14] = True
     rows = {"known": np.where(mask[..., None], given, 90).astype(np.uint8)}
@@ -197,7 +196,7 @@ def measured(arguments: argparse.Namespace) -> Figure:
 
 def varied(arguments: argparse.Namespace) -> Figure:
     """Held-out images, and a variation of each at rising levels."""
-    model, given = _headline(arguments), _held_out(10)
+    model, given = images.headline_model(arguments), _held_out(10)
     rows = {"the image": given}
     for level in (0.2, 0.5, 1.0, 3.0, 20.0):
         rows[f"level {level:g}"] = vary(model, given, level, seed=1)
@@ -206,7 +205,7 @@ def varied(arguments: argparse.Namespace) -> Figure:
 
 def between(arguments: argparse.Namespace) -> Figure:
     """Three ways between held-out images."""
-    model, given = _headline(arguments), _held_out(10)
+    model, given = images.headline_model(arguments), _held_out(10)
     ways = np.array([[1, 4], [3, 5], [7, 9]])
     drawn = interpolate(model, given[ways[:, 0]], given[ways[:, 1]], 11, steps=32)
     return _rows({f"way {i + 1}": drawn[11 * i : 11 * (i + 1)] for i in range(3)})
@@ -249,11 +248,6 @@ def adaptive(arguments: argparse.Namespace) -> Figure:
     label(axes[1], "error of the samples", "tolerance")
     axes[1].legend(fontsize=8, frameon=False)
     return figure
-
-
-def _headline(arguments: argparse.Namespace) -> Model:
-    settings = {"dimension": images.HEADLINE_DIMENSION, "seed": 0}
-    return images.trained(arguments, "headline", images.data("mnist5k")[0], settings | images.HEADLINE_TRAINING)
 
 
 def _held_out(count: int) -> np.ndarray:

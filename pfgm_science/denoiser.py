@@ -30,6 +30,17 @@ def calls_of(denoiser: Denoiser) -> int:
     return int(getattr(denoiser, "calls", 1))
 
 
+class Wrapper:
+    """What denoisers share that ask another one once."""
+
+    denoiser: Denoiser
+
+    @property
+    def calls(self) -> int:
+        """Calls of the network that an evaluation takes."""
+        return calls_of(self.denoiser)
+
+
 class Preconditioned(nn.Module):
     """A network in EDM's preconditioning (Karras et al., arXiv 2206.00364, table 1): a denoiser that is easy to learn.
 
@@ -90,7 +101,7 @@ class Preconditioned(nn.Module):
         return denoised if mask is None else denoised * mask.to(x.dtype)
 
 
-class GivenDimension:
+class GivenDimension(Wrapper):
     """A network trained on many D, run at one: adds D to what it is conditioned on.
 
     D: a number or [batch].
@@ -98,7 +109,6 @@ class GivenDimension:
 
     def __init__(self, denoiser: Denoiser, D: float | Tensor) -> None:
         self.denoiser, self.D = denoiser, D
-        self.calls = calls_of(denoiser)
 
     def __call__(
         self, x: Tensor, sigma: Tensor, condition: Condition | None = None, mask: Tensor | None = None

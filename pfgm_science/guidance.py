@@ -16,7 +16,7 @@ from torch import Tensor
 
 from pfgm_science.batch import Condition, expand, free_coordinates
 from pfgm_science.condition import without
-from pfgm_science.denoiser import Denoiser, calls_of
+from pfgm_science.denoiser import Denoiser, Wrapper, calls_of
 from pfgm_science.errors import ConfigError
 
 # (x [batch, *shape], sigma [batch]) -> log weight of each sample, [batch]
@@ -24,14 +24,10 @@ LogWeight = Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
-class Unconditional:
+class Unconditional(Wrapper):
     """A conditional denoiser that is told nothing but D."""
 
     denoiser: Denoiser
-
-    @property
-    def calls(self) -> int:
-        return calls_of(self.denoiser)
 
     def __call__(
         self, x: Tensor, sigma: Tensor, condition: Condition | None = None, mask: Tensor | None = None
@@ -97,7 +93,7 @@ def autoguidance(
 
 
 @dataclass(frozen=True)
-class EnergyGuided:
+class EnergyGuided(Wrapper):
     """Den + scale S(x) grad_x log_weight(x, sigma): classifier guidance (arXiv 2105.05233), or any energy, at any D.
 
     S(x) = (||x - Den||^2 + D sigma^2) / (N + D - 2), and sigma^2 at D = infinity: what a gradient of a log probability
@@ -114,10 +110,6 @@ class EnergyGuided:
     def __post_init__(self) -> None:
         if not self.D > 0:
             raise ConfigError(f"D is {self.D}: the number of extra dimensions must be > 0 (inf is diffusion)")
-
-    @property
-    def calls(self) -> int:
-        return calls_of(self.denoiser)
 
     def __call__(
         self, x: Tensor, sigma: Tensor, condition: Condition | None = None, mask: Tensor | None = None

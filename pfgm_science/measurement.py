@@ -13,7 +13,7 @@ from torch import Tensor
 
 from pfgm_science.adapters import Adapter
 from pfgm_science.batch import Condition, free_coordinates
-from pfgm_science.denoiser import Denoiser, calls_of
+from pfgm_science.denoiser import Denoiser, Wrapper
 from pfgm_science.divergence import probes, with_divergence
 from pfgm_science.errors import ConfigError
 from pfgm_science.guidance import score_factor
@@ -24,7 +24,7 @@ MEASURED_UP_TO = 4096  # numbers of an object, as a matrix of as many squared is
 
 
 @dataclass(frozen=True)
-class Measured:
+class Measured(Wrapper):
     """E[y | x, z = A y + e], e ~ N(0, noise^2 I): the denoiser of what a linear measurement leaves open.
 
     With C the covariance of y given x,
@@ -56,10 +56,6 @@ class Measured:
         if not self.noise >= 0:
             raise ConfigError(f"the noise of the measurement is {self.noise}: it must be >= 0")
 
-    @property
-    def calls(self) -> int:
-        return calls_of(self.denoiser)
-
     def __call__(
         self, x: Tensor, sigma: Tensor, condition: Condition | None = None, mask: Tensor | None = None
     ) -> Tensor:
@@ -68,19 +64,18 @@ class Measured:
             raise ConfigError(
                 f"{len(x)} samples of {size} coordinates, but A measures {self.A.shape[1]} and z has {len(self.z)} rows"
             )
+        A = self.A.to(x)
         if size <= FULL_UP_TO:
             denoised, jacobian, change = _with_jacobian(self.denoiser, x, sigma, condition, mask)
-        else:
-            denoised, slope = _with_mean_slope(self.denoiser, x, sigma, condition, mask)
-        A, flat = self.A.to(x), denoised.flatten(1)
-        factor = score_factor(x, denoised, sigma, self.D, mask)
-        if size <= FULL_UP_TO:
+            factor = score_factor(x, denoised, sigma, self.D, mask)
             if not math.isinf(self.D):
                 jacobian = _at_one_kappa(jacobian, change, x, denoised, factor, self.D, mask)
-            AC = A @ (jacobian + jacobian.transpose(1, 2)) / 2
+            AC = factor[:, None, None] * (A @ (jacobian + jacobian.transpose(1, 2)) / 2)
         else:
-            AC = slope[:, None, None] * A  # a multiple of the unit matrix, which is not written out
-        AC = factor[:, None, None] * AC
+            denoised, slope = _with_mean_slope(self.denoiser, x, sigma, condition, mask)
+            factor = score_factor(x, denoised, sigma, self.D, mask)
+            AC = (factor * slope)[:, None, None] * A  # a multiple of the unit matrix, which is not written out
+        flat = denoised.flatten(1)
         spread = AC @ A.T
         scale = spread.diagonal(dim1=1, dim2=2).mean(1) + self.noise**2
         certain = scale < torch.finfo(x.dtype).tiny / RIDGE

@@ -335,11 +335,10 @@ class Model:
         batch = batch.to(device)
         given = [part for part in (known, measured) if part is not None]
         repeated = max(given, key=lambda part: part.repeats, default=None)
-        denoiser = unmeasured = self.guided(dimension, guidance)
+        steer = steer or (lambda denoiser: denoiser)
+        denoiser = unmeasured = steer(self.guided(dimension, guidance))
         if measured is not None:
-            denoiser = self._measured(measured, dimension, guidance)
-        if steer is not None:
-            denoiser, unmeasured = steer(denoiser), steer(unmeasured)
+            denoiser = steer(self._measured(measured, dimension, guidance))
         # What is done between steps is not seen by solvers that remember the step before.
         between = known is not None or (repeated is not None and repeated.repeats > 1)
         chosen = solver_named((Heun() if between else DEFAULT) if solver is None else solver)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
@@ -87,18 +87,20 @@ def at_least(evaluations: int, least: int) -> int:
 
 def fewest(solver: Solver, steps: int) -> int:
     """The fewest evaluations for which a solver takes so many steps."""
-    evaluations = 1
-    while True:
-        with suppress(ConfigError):  # too few for a single step
-            if solver.steps(evaluations) >= steps:
-                return evaluations
-        evaluations += 1
+
+    def taken(evaluations: int) -> int:
+        try:
+            return solver.steps(evaluations)
+        except ConfigError:  # too few for a single step
+            return 0
+
+    enough = steps
+    while taken(enough) < steps:
+        enough *= 2
+    return bisect_left(range(enough), steps, key=taken)
 
 
 def most_steps(cost: Callable[[int], int], evaluations: int) -> int:
     """The largest number of steps whose cost stays within so many evaluations; ConfigError if none does."""
     at_least(evaluations, cost(1))
-    steps = 1
-    while cost(steps + 1) <= evaluations:
-        steps += 1
-    return steps
+    return bisect_right(range(evaluations + 1), evaluations, lo=1, key=cost) - 1
