@@ -28,8 +28,10 @@ class Adapter(Protocol):
     An adapter is a value: `fit` returns one that knows the data's shape and scale, and `settings` is all it knows, as
     JSON values, so that `restore(settings)` in another process decodes the same.
 
-    An adapter may also have `suffix`, the ending of a file of samples when the user names none (".npz" if absent), and
-    `log_volume()`, the log of what encoding makes of a volume, for densities in the units of the objects.
+    An adapter may also have `suffix`, the ending of a file of samples when the user names none (".npz" if absent);
+    `log_volume()`, the log of what encoding makes of a volume, for densities in the units of the objects;
+    `sized(sizes)`, the template of samples of these sizes, [count]; `part(object, ...)`, what keeps an object inside of
+    samples; `notice(config)`, what to tell the user before a training run starts, "" for nothing.
     """
 
     name: ClassVar[str]

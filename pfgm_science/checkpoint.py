@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pfgm_science import shipped
 from pfgm_science.errors import CheckpointError
 from pfgm_science.files import write_bytes
 
@@ -64,7 +65,10 @@ def read_header(path: str | Path, kind: str = "model") -> dict[str, Any]:
 
     path = Path(path)
     if not path.is_file():
-        raise CheckpointError(f"{path}: there is no such file. Give a run folder or a .safetensors file.")
+        raise CheckpointError(
+            f"{path}: there is no such file. Give a run folder, a .safetensors file or a shipped model "
+            f"({', '.join(shipped.models()) or 'none is installed'})."
+        )
     try:
         with safe_open(str(path), framework="pt") as file:
             metadata = file.metadata() or {}

@@ -231,6 +231,8 @@ def _parsers() -> tuple[Parser, dict[str, Parser]]:
             "pfgm sample runs/digits --dimension 64 --evaluations 9 --solver unipc --out folder",
             "pfgm sample runs/digits --label 7 --guidance 2 --guidance-interval 0.2,3",
             "pfgm sample runs/weather --condition season=winter --condition wind=0.5,1.2",
+            "pfgm sample planar-20 --sizes 16-20 --count 50 --out graphs.g6",
+            "pfgm sample planar-20 --from part.g6 --repeats 5 --out completed.g6",
             "pfgm sample runs/digits --keep mask.npy --from x.npy --repeats 5",
             "pfgm sample runs/table --measure A.npy --result z.npy --measure-noise 0.1 --repeats 20",
             more="Sample i depends on the seed and on i alone.",
@@ -338,10 +340,20 @@ def _sample(parser: Parser) -> None:
     parser.add_argument(
         "--count", type=_whole(1), metavar="N", help="how many (default: 100, or as many as --from holds if several)"
     )
+    parser.add_argument(
+        "--sizes",
+        metavar="N|LOW-HIGH",
+        help="sizes of objects that differ in size, such as nodes (default: as the data)",
+    )
     _steering(parser)
     _sampling(parser)
     parser.add_argument("--keep", metavar="FILE", help="a mask as .npy: true where the values of --from are kept")
-    parser.add_argument("--from", dest="given", metavar="DATA", help="objects to keep parts of: one, or one a sample")
+    parser.add_argument(
+        "--from",
+        dest="given",
+        metavar="DATA",
+        help="objects to keep parts of: one, or one a sample; without --keep: a graph that every sample has in it",
+    )
     parser.add_argument(
         "--repeats",
         type=_whole(1),
@@ -479,7 +491,9 @@ def _data(parser: Parser) -> None:
 
 
 def _run_argument(parser: Parser) -> None:
-    parser.add_argument("run", metavar="RUN", help="folder of a run, or its .safetensors file")
+    parser.add_argument(
+        "run", metavar="RUN", help="folder of a run, its .safetensors file, or the name of a shipped model"
+    )
 
 
 def _sampling(parser: Parser) -> None:

@@ -23,12 +23,12 @@ from typing import Any, cast
 import numpy as np
 import torch
 
-from pfgm_science import adapters, checkpoint
+from pfgm_science import adapters, checkpoint, shipped
 from pfgm_science.adapters import Adapter
 from pfgm_science.cli import LEFT_OUT, nearest, rank
 from pfgm_science.condition import ConditionSpec
 from pfgm_science.config import parse_value, read_toml
-from pfgm_science.constraints import Known
+from pfgm_science.constraints import Keeps, Known
 from pfgm_science.data import Dataset
 from pfgm_science.errors import ConfigError, DataError
 from pfgm_science.files import write_bytes
@@ -93,6 +93,9 @@ def sample(args: argparse.Namespace) -> int:
     model, how = _drawing(args)
     count, keep = _known(model, args)
     how["keep"], how["measurement"] = keep, _measurement(args)
+    if args.sizes is not None and args.keep is not None:
+        raise ConfigError("--sizes: what is kept by a mask has its size already; leave one of the two out")
+    how["sizes"] = None if keep is not None else sizes_of(args.sizes, count, args.seed)
     if keep is None and how["measurement"] is None and (args.repeats, args.repeats_interval) != (None, None):
         raise ConfigError("--repeats and --repeats-interval are for what is known: they need --keep or --measure")
     out = _drawn(model, args, how, "samples", lambda: model.sample(count, **how))
@@ -216,7 +219,7 @@ def info(args: argparse.Namespace) -> int:
     if args.run is None:
         facts = installation()
     else:
-        path = Path(args.run)
+        path = shipped.resolved(args.run)
         header = checkpoint.read_header(path / MODEL_FILE if path.is_dir() else path)
         facts = header | {"log": last_losses(_folder_of(args.run) / LOG_FILE)}
     if args.json:
@@ -327,7 +330,7 @@ def read_options(args: argparse.Namespace) -> dict[str, Any]:
 def open_data(adapter: Adapter, data: str, options: Mapping[str, Any]) -> Dataset:
     """Data by name, or read from a path; a name goes before a path (write ./digits for a folder of that name)."""
     known = [each.name for each in adapter.datasets()]
-    if data in known:
+    if _by_name(adapter, data):
         if options:
             raise ConfigError(f"{', '.join(options)}: options of reading files, but {data!r} is a data set by name")
         return adapter.dataset(data)
@@ -338,6 +341,11 @@ def open_data(adapter: Adapter, data: str, options: Mapping[str, Any]) -> Datase
         )
     read: Dataset = _with_options(adapter, "read", options, adapter.read, data)
     return replace(read, source=data, read=options)
+
+
+def _by_name(adapter: Adapter, data: str) -> bool:
+    """Whether this names a data set, perhaps with settings after a colon: digits, planar:nodes=32."""
+    return data.partition(":")[0] in [each.name for each in adapter.datasets()]
 
 
 def solver_of(args: argparse.Namespace) -> Solver | None:
@@ -391,12 +399,29 @@ def _drawn(model: Model, args: argparse.Namespace, how: Drawing, name: str, draw
     return out
 
 
-def _known(model: Model, args: argparse.Namespace) -> tuple[int, Known | None]:
+def sizes_of(text: str | None, count: int, seed: int) -> list[int] | None:
+    """What --sizes says: N is the size of all, LOW-HIGH is drawn evenly between, both included."""
+    if text is None:
+        return None
+    low, dash, high = text.partition("-")
+    try:
+        bounds = (int(low), int(high if dash else low))
+    except ValueError:
+        raise ConfigError(f"--sizes {text}: it must be a whole number, or LOW-HIGH") from None
+    if not 0 < bounds[0] <= bounds[1]:
+        raise ConfigError(f"--sizes {text}: 0 < LOW <= HIGH is needed")
+    drawn: list[int] = np.random.default_rng(seed).integers(bounds[0], bounds[1] + 1, count).tolist()
+    return drawn
+
+
+def _known(model: Model, args: argparse.Namespace) -> tuple[int, Keeps | None]:
     """How many samples are to be drawn, and what --keep and --from say is known of them."""
     if args.keep is None:
-        if args.given is not None:
+        if args.given is None:
+            return args.count or COUNT, None
+        if not hasattr(model.adapter, "part"):
             raise ConfigError("--from needs --keep, a mask that says what of the given objects is kept")
-        return args.count or COUNT, None
+        return args.count or COUNT, _part(model, args)
     if args.given is None:
         raise ConfigError("--keep needs --from: the objects whose parts are kept")
     mask = _array(args.keep)
@@ -407,12 +432,24 @@ def _known(model: Model, args: argparse.Namespace) -> tuple[int, Known | None]:
     return count, Known(given.objects, mask, *_repeats(args))
 
 
+def _part(model: Model, args: argparse.Namespace) -> Keeps:
+    """The object of --from, which every sample is to have in it."""
+    given = _given(model, args)
+    if given.rejected or len(given) != 1:
+        reason = given.rejected[0] if given.rejected else f"there are {len(given)} objects"
+        raise DataError(f"{args.given}: {reason}. One good object is needed, which every sample is to have in it.")
+    takes, low, high = _repeats(args)
+    sizes = sizes_of(args.sizes, args.count or COUNT, args.seed)
+    kept: Keeps = model.adapter.part(given.objects[0], sizes, takes, low, high, args.seed)  # type: ignore[attr-defined]
+    return kept
+
+
 def _given(model: Model, args: argparse.Namespace) -> Dataset:
     """The objects of --from, read as the training data were, but for their labels."""
     recorded = dict(model.history.get("data", {}).get("read") or {})
     recorded.pop("label", None)
     options = read_options(args)
-    named = args.given in [each.name for each in model.adapter.datasets()]
+    named = _by_name(model.adapter, args.given)
     return open_data(model.adapter, args.given, options if named else recorded | options)
 
 
@@ -442,7 +479,8 @@ def _array(path: str) -> np.ndarray:
 def _samples_file(model: Model, args: argparse.Namespace, name: str) -> Path:
     """Where samples are to go, found fit before any work is done for them."""
     ending = getattr(model.adapter, "suffix", ".npz")
-    out = Path(args.out or _folder_of(args.run) / f"{name}-seed{args.seed}{ending}")
+    owner = "" if Path(args.run).exists() else f"{args.run}-"  # of a shipped model, which has no folder
+    out = Path(args.out or _folder_of(args.run) / f"{owner}{name}-seed{args.seed}{ending}")
     check_output(out, args.force)
     _check_ending(model.adapter, out)
     return out
@@ -521,6 +559,7 @@ def summary_of(facts: Mapping[str, Any]) -> dict[str, Any]:
             **{f"step {entry['step']:,}": entry["loss"] for event, entry in log.items() if event == "train"},
             **{f"held out, sigma {level}": loss for level, loss in log.get("validation", {}).get("levels", {}).items()},
         },
+        **{name: history[name] for name in ("figures", "recipe") if name in history},  # of a shipped model
         "written by": facts["versions"],
     }
 
@@ -570,7 +609,7 @@ def _training_data(model: Model, args: argparse.Namespace) -> Dataset:
     name, source, read = recorded.get("name", ""), recorded.get("source", ""), recorded.get("read")
     if read is not None and Path(source).exists():
         return open_data(model.adapter, source, read | read_options(args))
-    if read is None and name in [each.name for each in model.adapter.datasets()]:
+    if read is None and _by_name(model.adapter, name):
         return open_data(model.adapter, name, read_options(args))
     raise ConfigError(
         f"this model was trained on {source or name or 'data without a name'}, which is not to be found from here. "
@@ -668,7 +707,10 @@ def _loaded(point: EntryPoint) -> Any:
 
 
 def _folder_of(run: str) -> Path:
+    """Where a run keeps its files; the working folder for a shipped model."""
     path = Path(run)
+    if not path.exists() and run in shipped.models():
+        return Path()
     return path if path.is_dir() else path.parent
 
 

@@ -20,6 +20,8 @@ from pfgm_science.batch import Condition
 from pfgm_science.errors import ConfigError, DataError
 
 DIMENSION = "dimension"  # the name under which D itself is given to a network that serves many D
+ESTIMATE = "estimate"  # and the one of an estimate of the clean values, for networks that want one (see Remembering)
+_KEPT = {DIMENSION: "D itself", ESTIMATE: "estimates of the sample"}  # never dropped
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,8 @@ def describe(condition: Mapping[str, Any]) -> tuple[ConditionSpec, ...]:
     specs = []
     for name, value in condition.items():
         array = np.asarray(value)
-        if name == DIMENSION:
-            raise DataError(f"condition {name!r}: this name is kept for D itself, give it another")
+        if name in _KEPT:
+            raise DataError(f"condition {name!r}: this name is kept for {_KEPT[name]}, give it another")
         if array.dtype.kind in "iuUSb" and array.ndim == 1:
             classes = tuple(str(c) for c in np.unique(array.astype(str) if array.dtype.kind == "S" else array))
             specs.append(ConditionSpec(name, "class", len(classes), classes))
@@ -77,23 +79,23 @@ def encode(specs: Sequence[ConditionSpec], condition: Mapping[str, Any], count: 
 
 
 def drop(condition: Condition | None, probability: float, generator: torch.Generator) -> Condition | None:
-    """Condition with all entries of a sample made "not given" with the given probability; D itself is kept."""
+    """Condition with all entries of a sample made "not given" with the given probability; D and estimates are kept."""
     if not condition or probability == 0:
         return condition
     first = next(iter(condition.values()))
     gone = torch.rand(len(first), generator=generator, device=generator.device).to(first.device) < probability
-    return {name: value if name == DIMENSION else _blank(value, gone) for name, value in condition.items()}
+    return {name: value if name in _KEPT else _blank(value, gone) for name, value in condition.items()}
 
 
 def without(condition: Condition | None) -> Condition | None:
-    """The same condition with every entry "not given" (the unconditional side of guidance); D itself is kept."""
+    """The same condition with every entry "not given" (the unconditional side of guidance), but D and estimates."""
     if condition is None:
         return None
 
     def blank(value: Tensor) -> Tensor:
         return _blank(value, torch.ones(len(value), dtype=torch.bool, device=value.device))
 
-    return {name: value if name == DIMENSION else blank(value) for name, value in condition.items()}
+    return {name: value if name in _KEPT else blank(value) for name, value in condition.items()}
 
 
 def dimension_feature(D: Tensor, N: Tensor) -> Tensor:

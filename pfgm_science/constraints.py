@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -61,6 +61,14 @@ class Kept:
         values = values + state.sigma * expand(torch.exp(-log_kappa / 2), noise) * noise
         x = torch.where(known > 0, values, state.x)
         return State(x, state.sigma, state.past, state.evaluations + self.renew.evaluations)
+
+
+class Keeps(Protocol):
+    """What says what is known of samples: `Known`, or an adapter's own way, such as a part of a graph."""
+
+    def encoded(self, adapter: Any, count: int) -> EncodedKnown:
+        """The known values of so many samples in the adapter's tensors."""
+        ...
 
 
 @dataclass(frozen=True)

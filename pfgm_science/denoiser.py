@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from pfgm_science.batch import Condition, expand, free_coordinates
-from pfgm_science.condition import DIMENSION, dimension_feature
+from pfgm_science.condition import DIMENSION, ESTIMATE, dimension_feature
 from pfgm_science.divergence import with_divergence
 from pfgm_science.errors import ConfigError
 
@@ -117,6 +117,31 @@ class GivenDimension(Wrapper):
         # A number is filled in, not copied to the device, which a loop that is being recorded could not do.
         D = self.D.to(N).expand(len(x)) if isinstance(self.D, Tensor) else N.new_full((len(x),), self.D)
         return self.denoiser(x, sigma, {**(condition or {}), DIMENSION: dimension_feature(D, N)}, mask)
+
+
+class Remembering(Wrapper):
+    """A denoiser that is shown its last answer as an estimate (self-conditioning: arXiv 2208.04202), at first zeros.
+
+    One is made for each trajectory and belongs to it: it is no function of x and sigma alone.
+    """
+
+    def __init__(self, denoiser: Denoiser) -> None:
+        self.denoiser = denoiser
+        self.last: Tensor | None = None
+
+    def __call__(
+        self, x: Tensor, sigma: Tensor, condition: Condition | None = None, mask: Tensor | None = None
+    ) -> Tensor:
+        if self.last is not None:
+            condition = {**(condition or {}), ESTIMATE: self.last}
+        answer = self.denoiser(x, sigma, condition, mask)
+        self.last = answer.detach()
+        return answer
+
+
+def wants_estimate(denoiser: Preconditioned) -> bool:
+    """Whether the network is trained with an estimate of the clean values beside the noisy ones."""
+    return bool(getattr(denoiser.network, "self_conditioning", False))
 
 
 class AtDimension:

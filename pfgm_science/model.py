@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,15 +15,24 @@ from typing import Any, TypedDict, Unpack
 import numpy as np
 import torch
 
-from pfgm_science import adapters, checkpoint
+from pfgm_science import adapters, checkpoint, shipped
 from pfgm_science.adapters import Adapter
 from pfgm_science.batch import Batch
 from pfgm_science.bends import SAMPLES, Bends, measure_bends
 from pfgm_science.condition import DIMENSION, ConditionSpec, describe, encode
 from pfgm_science.config import RunConfig, build, to_json, update
-from pfgm_science.constraints import EncodedKnown, Kept, Known
+from pfgm_science.constraints import EncodedKnown, Keeps, Kept
 from pfgm_science.data import Dataset, fingerprint
-from pfgm_science.denoiser import AtDimension, Denoiser, GivenDimension, Preconditioned, at_dimension, calls_of
+from pfgm_science.denoiser import (
+    AtDimension,
+    Denoiser,
+    GivenDimension,
+    Preconditioned,
+    Remembering,
+    at_dimension,
+    calls_of,
+    wants_estimate,
+)
 from pfgm_science.errors import CheckpointError, ConfigError, DataError, PfgmError
 from pfgm_science.guidance import autoguidance, classifier_free
 from pfgm_science.measurement import EncodedMeasurement, Measurement
@@ -83,7 +93,8 @@ class Drawing(Way, total=False):
 
     seed: int
     condition: Mapping[str, Any] | None
-    keep: Known | None
+    keep: Keeps | None
+    sizes: int | Sequence[int] | None
     measurement: Measurement | None
     start: Start | None
     batch_size: int
@@ -100,6 +111,7 @@ class _Plan:
     grid: torch.Tensor
     solver: Solver
     batch: Batch
+    remembers: bool = False
 
     @property
     def start(self) -> Batch:
@@ -129,9 +141,8 @@ class _Plan:
         return self
 
     def _from(self, start: Batch) -> Iterator[State]:
-        return sample(
-            self.denoiser, start.values, self.grid, solver=self.solver, condition=start.condition, mask=start.mask
-        )
+        denoiser = Remembering(self.denoiser) if self.remembers else self.denoiser
+        return sample(denoiser, start.values, self.grid, solver=self.solver, condition=start.condition, mask=start.mask)
 
 
 @dataclass(frozen=True)
@@ -235,7 +246,8 @@ class Model:
         guidance=2.0, or a Guidance; evaluations, 35 if none are given, and as many more as it takes to keep and repeat;
         solver, of SOLVERS by name or as an object;
         grid, of GRIDS; when no solver is named, the one that was measured to be best, on the fitted grid, and Karras'
-        grid for those that are named (docs/benchmarks.md); keep=Known(objects, mask) or
+        grid for those that are named (docs/benchmarks.md); sizes=20, one for all or one a sample, where objects differ
+        in size; keep=Known(objects, mask) or
         measurement=Measurement(A, z, noise), for what is known of the samples; steer(denoiser), to wrap it again, as
         in EnergyGuided; start=Start(batch, sigma); batch_size=250; graph=True, to record the whole loop as one CUDA
         graph that is replayed for every batch; on_state(done, total), told of progress in samples times steps.
@@ -249,7 +261,8 @@ class Model:
         *,
         seed: int = 0,
         condition: Mapping[str, Any] | None = None,
-        keep: Known | None = None,
+        keep: Keeps | None = None,
+        sizes: int | Sequence[int] | None = None,
         measurement: Measurement | None = None,
         start: Start | None = None,
         batch_size: int = 250,
@@ -267,7 +280,9 @@ class Model:
         known = None if keep is None else keep.encoded(self.adapter, count)
         measured = None if measurement is None else measurement.encoded(self.adapter, count)
         given = [part.batch for part in (known, start) if part is not None]
-        template = given[0] if given else self.adapter.template(count, seed)
+        if sizes is not None and given:
+            raise ConfigError("sizes are given beside samples that have sizes of their own: leave them out")
+        template = given[0] if given else self._template(count, seed, sizes)
         if any(len(part) != count or part.values.shape != template.values.shape for part in given):
             shapes = " and ".join(str(tuple(part.values.shape)) for part in given)
             raise ConfigError(f"{count} samples cannot be drawn from what is given, of shape {shapes}")
@@ -369,7 +384,7 @@ class Model:
         else:
             shape, sigma = batch.values.shape, float(levels[0])
             x = StudentT(D).prior(shape, sigma, mask=batch.mask, generator=sources, dtype=dtype, device=device)
-        return _Plan(denoiser, x, levels, chosen, batch)
+        return _Plan(denoiser, x, levels, chosen, batch, wants_estimate(self.denoiser))
 
     def grid(
         self, solver: str | Solver, evaluations: int | None = None, spacing: str = "karras", high: float | None = None
@@ -416,10 +431,11 @@ class Model:
             shape, sigma, mask=batch.mask, generator=sources, dtype=dtype, device=device
         )
         size = self.denoiser.sigma_data
-        return replace(self, bends=measure_bends(self.at(), prior, self.levels, size, batch.condition, batch.mask))
+        walked = Remembering(self.at()) if wants_estimate(self.denoiser) else self.at()
+        return replace(self, bends=measure_bends(walked, prior, self.levels, size, batch.condition, batch.mask))
 
-    def save(self, path: str | Path) -> None:
-        """Write the model to one .safetensors file, whole or not at all."""
+    def save(self, path: str | Path, dtype: torch.dtype | None = None) -> None:
+        """Write the model to one .safetensors file, whole or not at all. dtype: of its weights (None: as here)."""
         header = {
             "adapter": {"name": self.adapter.name, "settings": self.adapter.settings()},
             "config": to_json(self.config),
@@ -429,7 +445,8 @@ class Model:
             "history": dict(self.history),
             "bends": None if self.bends is None else to_json(self.bends),
         }
-        checkpoint.write(path, self.denoiser.network.state_dict(), header, "model")
+        weights = {name: tensor.to(dtype) for name, tensor in self.denoiser.network.state_dict().items()}
+        checkpoint.write(path, weights, header, "model")
 
     def to(self, device: str | torch.device) -> Model:
         """The same model with its network on another device."""
@@ -456,14 +473,29 @@ class Model:
         denoiser._modules = {**self.denoiser._modules, "network": copy(self.denoiser.network)}
         return denoiser
 
+    def _template(self, count: int, seed: int, sizes: int | Sequence[int] | None) -> Batch:
+        """The shape of new samples, of sizes that are asked for or as the data have them."""
+        if sizes is None:
+            return self.adapter.template(count, seed)
+        if not hasattr(self.adapter, "sized"):
+            raise ConfigError(f"objects of {self.adapter.name} are all of one size: leave the sizes out")
+        each = np.atleast_1d(np.asarray(sizes))
+        if len(each) not in (1, count):
+            raise ConfigError(f"{len(each)} sizes for {count} samples: give one, or one each")
+        batch: Batch = self.adapter.sized(np.broadcast_to(each, (count,)))
+        return batch
+
     def _condition(self, condition: Mapping[str, Any] | None, count: int) -> dict[str, torch.Tensor] | None:
         encoded = encode(self.specs, condition or {}, count)
         return encoded or None
 
 
 def load(path: str | Path) -> Model:
-    """A model from a run folder or a .safetensors file; CheckpointError says what is wrong with anything else."""
-    path = Path(path)
+    """A model from a run folder or a .safetensors file, or a shipped one by name (see shipped.models).
+
+    Raises CheckpointError that says what is wrong with anything else.
+    """
+    path = shipped.resolved(path)
     if path.is_dir():
         if not (path / MODEL_FILE).exists():
             raise CheckpointError(f"{path}: no {MODEL_FILE} in this folder. Has `pfgm train --out {path}` been run?")
@@ -514,6 +546,9 @@ def fit(
         config = configure(adapter, len(data), settings)
     elif settings:
         config = update(config, nest(settings))
+    chief = launcher is None or launcher.global_rank == 0
+    if chief and hasattr(adapter, "notice") and (said := adapter.notice(config)):
+        logging.getLogger(__name__).warning(said)
     specs = describe(data.condition)
     rows, others = data.split_indices(config.validation if len(data) > 1 else 0.0, config.seed)
     training, held_out = data.take(rows), data.take(others)

@@ -25,9 +25,9 @@ from torch import Tensor, nn
 
 from pfgm_science import checkpoint
 from pfgm_science.batch import Batch, Condition
-from pfgm_science.condition import DIMENSION, dimension_feature, drop
+from pfgm_science.condition import DIMENSION, ESTIMATE, dimension_feature, drop
 from pfgm_science.config import RunConfig, TrainingConfig, first_difference, to_json
-from pfgm_science.denoiser import Denoiser, Preconditioned
+from pfgm_science.denoiser import Denoiser, Preconditioned, wants_estimate
 from pfgm_science.errors import CheckpointError, ConfigError, PfgmError
 from pfgm_science.files import write_bytes
 from pfgm_science.noise import StudentT
@@ -288,9 +288,13 @@ class Run:
         sigma = self.levels.draw(len(batch), generator).to(self.device)
         condition = drop(batch.condition, self.settings.condition_dropout, generator)
         batch = Batch(batch.values, batch.mask, condition)
-        return self._noisy_loss(self.model, batch, sigma, generator).mean()
+        shown = wants_estimate(self.denoiser) and _coin(generator)
+        return self._noisy_loss(self.model, batch, sigma, generator, shown).mean()
 
-    def _noisy_loss(self, denoiser: Denoiser, batch: Batch, sigma: Tensor, generator: torch.Generator) -> Tensor:
+    def _noisy_loss(
+        self, denoiser: Denoiser, batch: Batch, sigma: Tensor, generator: torch.Generator, shown: bool = False
+    ) -> Tensor:
+        """The loss of each sample at its level; shown: the network gets its own estimate beside x."""
         noise = self.noise
         if self.config.dimension_range is not None:
             D = draw_dimensions(len(batch), self.config.dimension_range, generator)
@@ -300,6 +304,10 @@ class Run:
             condition: Condition = {**(batch.condition or {}), DIMENSION: feature.to(self.device)}
             batch = Batch(batch.values, batch.mask, condition)
         x = noise.perturb(batch.values, sigma, mask=batch.mask, generator=generator)
+        if shown:
+            with torch.no_grad():
+                estimate = self.denoiser(x, sigma, batch.condition, batch.mask)
+            batch = Batch(batch.values, batch.mask, {**(batch.condition or {}), ESTIMATE: estimate})
         weight = self.denoiser.loss_weight(x, sigma, batch.mask)
         return self.objective(denoiser, batch, x, sigma, weight)
 
@@ -382,6 +390,11 @@ def draw_dimensions(count: int, bounds: tuple[float, float], generator: torch.Ge
     low, high = (math.log(b) for b in bounds)
     u = torch.rand(2, count, generator=generator, dtype=torch.float64, device=generator.device)
     return torch.where(u[1] < 1 / 8, math.inf, torch.exp(low + (high - low) * u[0])).cpu()
+
+
+def _coin(generator: torch.Generator) -> bool:
+    """Half of the steps show the network its own estimate (arXiv 2208.04202): all of a batch, so that it costs half."""
+    return bool(torch.rand((), generator=generator, device=generator.device) < 0.5)
 
 
 class _Log:

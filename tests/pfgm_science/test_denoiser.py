@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from pfgm_science.batch import Condition
-from pfgm_science.condition import DIMENSION, dimension_feature
-from pfgm_science.denoiser import AtDimension, GivenDimension, Preconditioned, at_dimension
+from pfgm_science.condition import DIMENSION, ESTIMATE, dimension_feature
+from pfgm_science.denoiser import AtDimension, GivenDimension, Preconditioned, Remembering, at_dimension
 from pfgm_science.errors import ConfigError
 from pfgm_science.exact import FiniteSet, Gaussian
 from pfgm_science.noise import StudentT
@@ -322,3 +322,23 @@ def test_d_must_be_positive(D: float) -> None:
 def test_counts_must_make_sense(counts: dict[str, int]) -> None:
     with pytest.raises(ConfigError, match="iterations is"):
         AtDimension(FiniteSet(randn(2, 1)), 1.0, **counts)
+
+
+def test_a_remembering_denoiser_shows_its_last_answer() -> None:
+    seen: list[dict[str, Tensor]] = []
+
+    def halved(x: Tensor, sigma: Tensor, condition: Condition | None = None, mask: Tensor | None = None) -> Tensor:
+        seen.append(dict(condition or {}))
+        return x / 2
+
+    x, sigma, label = torch.ones(2, 3), torch.ones(2), torch.tensor([0, 1])
+    remembering = Remembering(halved)
+    first = remembering(x, sigma, {"label": label})
+    remembering(4 * x, sigma, {"label": label})
+    remembering(x, sigma)
+    assert ESTIMATE not in seen[0]
+    assert torch.equal(seen[1][ESTIMATE], first) and torch.equal(seen[2][ESTIMATE], 2 * x)
+    assert all(torch.equal(conditions["label"], label) for conditions in seen[:2])
+    assert remembering.calls == 1
+    Remembering(halved)(x, sigma)
+    assert ESTIMATE not in seen[-1]

@@ -17,11 +17,12 @@ from torch import Tensor, nn
 
 from modalities.vectors.adapter import Vectors
 from pfgm_science.batch import Batch
-from pfgm_science.condition import drop
+from pfgm_science.condition import ESTIMATE, drop, without
 from pfgm_science.config import TrainingConfig
 from pfgm_science.denoiser import Preconditioned
 from pfgm_science.errors import ConfigError, PfgmError
 from pfgm_science.model import fit
+from pfgm_science.objective import denoising_loss
 from pfgm_science.training import LOG_FILE, Progress, Run, draw_dimensions, make_optimizers, read_log, train
 
 
@@ -354,3 +355,33 @@ def test_tensorboard_has_the_same_figures(tmp_path: Path) -> None:
 def _forward(denoiser: Any, batch: Batch, x: Tensor, sigma: Tensor, weight: Tensor) -> Tensor:
     """A loss that calls the network, so that Recorder sees what it is given."""
     return denoiser(x, sigma, batch.condition, batch.mask).square().flatten(1).mean(1)
+
+
+def test_half_of_the_steps_show_the_network_its_own_estimate() -> None:
+    """200 steps: fewer than 70 or more than 130 with an estimate has a chance of 2e-5 by luck; the seed is fixed."""
+    run = run_of(make_config(steps=200), objective=denoising_loss)
+    network = run.denoiser.network
+    network.self_conditioning = True
+    for _ in range(200):
+        run.advance()
+    shown = [ESTIMATE in conditions for conditions in network.conditions]
+    # a step with an estimate calls the network twice, first without
+    assert 70 <= sum(shown) <= 130 and len(shown) == 200 + sum(shown)
+    place = shown.index(True)
+    estimate, x = network.conditions[place][ESTIMATE], network.inputs[place]
+    assert not shown[place - 1] and torch.equal(network.inputs[place - 1], x)
+    assert estimate.shape == x.shape and not estimate.requires_grad
+
+
+def test_validation_shows_no_estimate() -> None:
+    run = run_of(make_config(steps=1), objective=denoising_loss)
+    run.denoiser.network.self_conditioning = True
+    run.validate(make_data())
+    assert not any(ESTIMATE in conditions for conditions in run.denoiser.network.conditions)
+
+
+def test_an_estimate_is_kept_where_conditions_are_dropped() -> None:
+    estimate = torch.randn(3, 2)
+    condition = {"label": torch.tensor([0, 1, 2]), ESTIMATE: estimate}
+    for left in (without(condition), drop(condition, 1.0, torch.Generator().manual_seed(0))):
+        assert left is not None and torch.equal(left[ESTIMATE], estimate) and left["label"].tolist() == [-1] * 3
