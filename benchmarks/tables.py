@@ -238,6 +238,139 @@ def speed(results: Path) -> str:
     return markdown(["measure", "ratio", "range of the pairs", "goal"], rows)
 
 
+GRAPH_FIGURES = {
+    "V.U.N.": "vun",
+    "valid": "valid",
+    "unique": "unique",
+    "novel": "novel",
+    "ratio": "ratio",
+    "degree": "degree",
+    "clustering": "clustering",
+    "orbit": "orbit",
+    "spectral": "spectral",
+    "wavelet": "wavelet",
+}
+GRAPH_JUDGED = ("degree", "clustering", "orbit", "spectral", "wavelet", "ratio", "vun")
+_SHARES = ("vun", "valid", "unique", "novel")  # shown in percent, as the field does
+
+
+def graph_sweep(name: str) -> Callable[[Path], str]:
+    """One set of graphs: a row a way and D, over seeds."""
+
+    def made(results: Path) -> str:
+        table = Table(f"graphs-sweep-{name}", results)
+        rows = [
+            [words, dimension_text(D), *_graph_figures(table, way=way, D=D)]
+            for way, words in WAYS.items()
+            for D in _dimensions(table.select(way=way))
+        ]
+        rows.append(["the true generator (floor)", "", *_graph_figures(table, floor=True)])
+        return markdown(["network", "D", *GRAPH_FIGURES], rows)
+
+    return made
+
+
+def graph_headline(results: Path) -> str:
+    """The long runs: a row a set and number of evaluations, with the floor below."""
+    rows = []
+    for path in sorted(results.glob("graphs-headline-*.json")):
+        table, name = Table(path.stem, results), path.stem.removeprefix("graphs-headline-")
+        for n in sorted({c["key"]["evaluations"] for c in table.cells if "evaluations" in c["key"]}):
+            rows.append([name, f"{n} evaluations", *_graph_figures(table, evaluations=n)])
+        rows.append([name, "true generator (floor)", *_graph_figures(table, floor=True)])
+    return markdown(["graphs", "samples", *GRAPH_FIGURES], rows)
+
+
+def graph_judges(results: Path) -> str:
+    """Our metrics and those of other packages on the same graphs, and how often faster ours are."""
+    rows = []
+    for cell in Table("graph-judges", results).cells:
+        f = cell["figures"]
+        for who in ("ours", "synthetic", "polygraph"):
+            values = [f.get(f"{who} {name}") for name in GRAPH_JUDGED]
+            seconds = f["seconds"] if who == "ours" else f.get(f"{who} seconds")
+            shown = "" if seconds is None else f"{seconds:.2f}"
+            rows.append([cell["key"]["set"], who, *["-" if v is None else f"{v:.6f}" for v in values], shown])
+    return markdown(["graphs", "package", *GRAPH_JUDGED, "seconds"], rows)
+
+
+def graph_completion(results: Path) -> str:
+    """Samples around a given part: a row a set, share of the nodes given and takes of each step."""
+    rows = []
+    for path in sorted(results.glob("graphs-completion-*.json")):
+        for cell in Table(path.stem, results).cells:
+            key, f = cell["key"], cell["figures"]
+            kept = f"{f['kept']} of {f['of']}", f"{f['sized']} of {f['of']}"
+            shares = [f"{100 * f[n]:.1f}" for n in ("valid", "vun")]
+            name = path.stem.removeprefix("graphs-completion-")
+            rows.append([name, f"{key['share']:.0%}", str(key["repeats"]), *kept, *shares])
+    return markdown(["graphs", "given", "takes of a step", "part kept", "size as asked", "valid", "V.U.N."], rows)
+
+
+def published_graphs(results: Path) -> str:
+    """V.U.N. and ratio as published, of graphs of 64 nodes and more."""
+    document = published("graphs")
+
+    def shown(pair: Sequence[float | None] | None) -> str:
+        return "-" if pair is None else ", ".join("-" if value is None else f"{value:g}" for value in pair)
+
+    rows = [[r["method"], *[shown(r.get(name)) for name in ("planar", "tree", "sbm")]] for r in document["rows"]]
+    return markdown(["V.U.N., ratio", "Planar", "Tree", "SBM"], rows) + f"\n\nSource: {document['source']}."
+
+
+MOLECULE_FIGURES = {
+    "valid": "valid",
+    "valid without correction": "valid_without_correction",
+    "unique": "unique",
+    "novel": "novel",
+    "FCD": "fcd",
+    "NSPDK": "nspdk",
+    "scaffolds": "scaffolds",
+    "W1 logP": "W1 logP",
+    "W1 QED": "W1 QED",
+}
+
+
+def molecules(study: str) -> Callable[[Path], str]:
+    """QM9: a row a D, over seeds, with the floor below."""
+
+    def made(results: Path) -> str:
+        table = Table(f"molecules-{study}", results)
+        rows = [[dimension_text(D), *_molecule_figures(table, D=D)] for D in _dimensions(table.cells)]
+        rows.append(["real molecules (floor)", *_molecule_figures(table, floor=True)])
+        return markdown(["D", *MOLECULE_FIGURES], rows)
+
+    return made
+
+
+def published_molecules(results: Path) -> str:
+    """QM9 as published."""
+    document = published("graphs")["molecules"]
+    rows = [
+        [r["method"], *["-" if r[name] is None else f"{r[name]:g}" for name in ("valid", "unique", "fcd")]]
+        for r in document["rows"]
+    ]
+    return markdown(["QM9", "valid without correction", "unique", "FCD"], rows)
+
+
+def _molecule_figures(table: Table, **key: Any) -> list[str]:
+    shares = ("valid", "valid_without_correction", "unique", "novel")
+    cells = []
+    for figure in MOLECULE_FIGURES.values():
+        values = [c["figures"][figure] for c in table.select(**key) if figure in c["figures"]]
+        cells.append(written([(100 if figure in shares else 1) * value for value in values], 3))
+    return cells
+
+
+def _graph_figures(table: Table, **key: Any) -> list[str]:
+    cells = []
+    for figure in GRAPH_FIGURES.values():
+        values = [c["figures"][figure] for c in table.select(**key) if figure in c["figures"]]
+        scale = 100 if figure in _SHARES else 1
+        cells.append(written([scale * value for value in values], 3 if figure in (*_SHARES, "ratio") else 2))
+    return cells
+
+
 def pfgmpp(results: Path) -> str:
     """What PFGM++ and EDM published."""
     document = published("pfgmpp")
@@ -262,6 +395,15 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "constraints": constraints,
     "speed": speed,
     "pfgmpp": pfgmpp,
+    "graphs-sweep-planar-20": graph_sweep("planar-20"),
+    "graphs-sweep-tree-20": graph_sweep("tree-20"),
+    "graphs-headline": graph_headline,
+    "graphs-completion": graph_completion,
+    "graphs-published": published_graphs,
+    "graph-judges": graph_judges,
+    "molecules-sweep": molecules("sweep"),
+    "molecules-headline": molecules("headline"),
+    "molecules-published": published_molecules,
 }
 
 

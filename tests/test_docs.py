@@ -12,6 +12,7 @@ import pfgm_science
 from pfgm_science import cli
 
 ROOT = Path(__file__).parents[1]
+GRAPHS = (ROOT / "docs" / "graphs.md").read_text(encoding="utf-8")
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
 
 
@@ -41,3 +42,11 @@ def test_every_solver_and_grid_is_on_the_page_of_sampling() -> None:
     text = (ROOT / "docs" / "sampling.md").read_text(encoding="utf-8")
     for words in ("Euler", "Heun", "2M and 3M", "DEIS", "iPNDM", "UniPC", "dopri5", "stochastic", "karras", "fitted"):
         assert words in text
+
+
+def test_the_examples_of_the_page_of_graphs_run_one_after_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code = "".join(re.findall(r"```python\n(.*?)```", GRAPHS, re.DOTALL))
+    exec(compile(code.replace("steps=500", "steps=5"), "graphs.md", "exec"), {"__name__": "__main__"})

@@ -28,7 +28,7 @@ def test_a_python_example_of_the_readme_runs(code: str, tmp_path: Path, monkeypa
 
 
 def test_the_readme_has_examples_of_both_kinds() -> None:
-    assert len(EXAMPLES) == 2 and len(COMMANDS) >= 5
+    assert len(EXAMPLES) == 3 and len(COMMANDS) >= 5
 
 
 def test_the_commands_of_the_readme_work_in_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

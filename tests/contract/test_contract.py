@@ -7,14 +7,22 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
+import networkx as nx
 import numpy as np
 import pytest
+import torch
 from point_sets import PointSets
 from torch import Tensor
 
+from modalities.graphs import Graphs, Part
+from modalities.graphs.layout import Layout
+from modalities.graphs.objects import simple
 from modalities.images.adapter import Images
 from modalities.vectors.adapter import Vectors
 from pfgm_science.batch import Batch
+from pfgm_science.data import Dataset
+from pfgm_science.errors import ConfigError
+from pfgm_science.model import Model
 from pfgm_science.testing import AdapterContract
 
 
@@ -125,3 +133,134 @@ class TestPointSets(AdapterContract):
         """Permutations of the points, padding included."""
         yield lambda tensor: tensor.flip(1)
         yield lambda tensor: tensor[:, [1, 3, 0, 2]]
+
+
+class TestGraphs(AdapterContract):
+    """PyG graphs of 2 to 6 nodes with attributes of every kind."""
+
+    make = Graphs
+    name = "graphs"
+    network: ClassVar = {
+        "width": 8, "pair_width": 8, "depth": 1, "heads": 2, "product": 2, "walks": 3, "embedding": 8
+    }  # fmt: skip
+    misspelt = ("widht", "width")
+    files = ("a.pt", "a.json")
+    dataset = "community-small"
+
+    def objects(self, count: int) -> list[Any]:
+        rng = np.random.default_rng(0)
+        graphs = []
+        for i in range(count):
+            size = 2 + i % 5
+            low, high = np.triu_indices(size, 1)
+            kept = rng.random(len(low)) < 0.6
+            kept[0] = True
+            edges = np.stack([low[kept], high[kept]], 1)
+            graphs.append(
+                simple(
+                    size,
+                    edges,
+                    {
+                        "kind": torch.from_numpy(rng.integers(1, 4, size)),
+                        "place": torch.from_numpy(rng.normal(3, 2, (size, 2))).float(),
+                    },
+                    {
+                        "bond": torch.from_numpy(rng.integers(0, 2, len(edges))),
+                        "edge_length": torch.from_numpy(rng.random(len(edges))).float(),
+                    },
+                )
+            )
+        return graphs
+
+    def bad(self) -> list[tuple[Any, str]]:
+        good = TestGraphs.objects(self, 2)
+        loop = good[0].clone()
+        loop.edge_index[:, 0] = 1
+        return [
+            ([good[0], loop], "graph 1"),
+            ([nx.DiGraph([(0, 1)])], "directed"),
+            ([nx.MultiGraph([(0, 1), (0, 1)])], "multigraph"),
+            ([nx.Graph()], "no nodes"),
+            ([nx.empty_graph(1)], "one node"),
+            (["a"], "graph 0"),
+        ]
+
+    def damaged(self, folder: Path) -> tuple[Path, int, str]:
+        path = folder / "graphs.g6"
+        path.write_text("DQc\nD\nD~{\n")
+        return path, 2, ""
+
+    def same(self, a: Any, b: Any) -> None:
+        assert type(a) is type(b) and len(a) == len(b)
+        for ours, theirs in zip(a, b, strict=True):
+            assert ours.num_nodes == theirs.num_nodes and set(ours.keys()) == set(theirs.keys())
+            for key in ours.keys():  # noqa: SIM118
+                if isinstance(ours[key], Tensor):
+                    assert ours[key].dtype == theirs[key].dtype
+                    torch.testing.assert_close(ours[key], theirs[key], rtol=1e-5, atol=1e-5)
+
+    def symmetries(self, batch: Batch) -> Iterator[Callable[[Tensor], Tensor]]:
+        """Permutations of the nodes that all graphs of the batch have."""
+        layout = type(self).make().fit(Dataset(self.objects(12))).layout
+        assert batch.mask is not None
+        for order in ([1, 0, *range(2, layout.nodes)], [2, 0, 1, *range(3, layout.nodes)]):
+            if max(i + 1 for i, j in enumerate(order) if i != j) <= int(layout.sizes(batch.mask).min()):
+                yield lambda values, order=order: permuted(layout, values, order)
+
+    def test_what_is_kept_is_kept(self, trained: Model) -> None:
+        part = self.objects(12)[1]
+        samples = trained.sample(3, keep=Part(part, sizes=[3, 5, 6], repeats=2), evaluations=8)
+        for sample, size in zip(samples, (3, 5, 6), strict=True):
+            assert sample.num_nodes == size
+            inside = (sample.edge_index < part.num_nodes).all(0)
+            assert torch.equal(sample.edge_index[:, inside], part.edge_index)
+            assert torch.equal(sample.bond[inside], part.bond)
+            assert torch.equal(sample.kind[: part.num_nodes], part.kind)
+            torch.testing.assert_close(sample.place[: part.num_nodes], part.place)
+
+    def test_sizes_are_those_that_are_asked_for(self, trained: Model) -> None:
+        for sizes in (5, [2, 6, 3]):
+            samples = trained.sample(3, sizes=sizes, evaluations=5)
+            wanted = [sizes] * 3 if isinstance(sizes, int) else sizes
+            assert [sample.num_nodes for sample in samples] == wanted
+        for sizes in (7, 0, [2, 3], 2.5):
+            with pytest.raises(ConfigError, match="sizes"):
+                trained.sample(3, sizes=sizes)
+
+
+class TestNetworkxGraphs(TestGraphs):
+    """networkx graphs without attributes come back as such."""
+
+    files = ("a.g6", "a.pt", "a.json", "folder")
+
+    def objects(self, count: int) -> list[Any]:
+        return [nx.gnp_random_graph(3 + i % 4, 0.5, seed=i) for i in range(count)]
+
+    def same(self, a: Any, b: Any) -> None:
+        assert len(a) == len(b)
+        for ours, theirs in zip(map(plain, a), map(plain, b), strict=True):
+            assert nx.utils.graphs_equal(ours, theirs)
+
+    def test_what_is_kept_is_kept(self, trained: Model) -> None:
+        part = nx.path_graph(3)
+        for sample in trained.sample(4, keep=Part(part, sizes=6), evaluations=8):
+            assert isinstance(sample, nx.Graph) and len(sample) == 6
+            assert set(sample.subgraph(range(3)).edges) == {(0, 1), (1, 2)}
+
+    def test_sizes_are_those_that_are_asked_for(self, trained: Model) -> None:
+        assert [len(sample) for sample in trained.sample(3, sizes=[2, 6, 3], evaluations=5)] == [2, 6, 3]
+
+
+def plain(graph: Any) -> nx.Graph:
+    """As networkx graph, whatever it was read as."""
+    from modalities.graphs.objects import to_networkx
+
+    return graph if isinstance(graph, nx.Graph) else to_networkx(graph)
+
+
+def permuted(layout: Layout, values: Tensor, order: list[int]) -> Tensor:
+    """Values of the same graphs with their nodes in another order."""
+    nodes, pairs = layout.split(values)
+    low, high = (torch.tensor(order)[torch.from_numpy(end)] for end in layout.ends)
+    place = layout.place(torch.minimum(low, high), torch.maximum(low, high))
+    return layout.join(nodes[:, order], pairs[:, place])

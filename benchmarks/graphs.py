@@ -1,0 +1,258 @@
+"""Graphs: V.U.N. and MMD of generated graphs against D, beside the floor of the true generator and published rows.
+
+planar-20 and tree-20 are of this package (16 to 24 nodes, drawn by recipe); planar, tree and community-small follow the
+published protocols: see modalities/graphs/metrics.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache, partial
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from benchmarks import tables
+from benchmarks.runner import Benchmark, Table, dimension_argument, machine, parser
+from modalities.graphs import Graphs, Part
+from modalities.graphs.metrics import Kernel, Suite
+from modalities.graphs.objects import adjacency
+from modalities.graphs.recipes import RECIPES
+from pfgm_science.data import Dataset
+from pfgm_science.model import Model, fit
+from pfgm_science.progress import progress
+
+DIMENSIONS = (64.0, 512.0, 2048.0, math.inf)
+DIMENSION_RANGE = (32.0, 4096.0)
+TRAIN_SEED, TEST_SEED, FLOOR_SEED = 0, 1, 100  # of the recipes; the floor takes five from FLOOR_SEED on
+
+EXAMPLES = """  pfgm benchmark graphs sweep           D, two seeds, one network for every D (goes on where it was cut)
+  pfgm benchmark graphs sweep --tasks tree-20 --seeds 0
+  pfgm benchmark graphs headline        the long run on each of planar-20 and tree-20
+  pfgm benchmark graphs completion      a given part in 1,000 of 1,000 samples"""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One set of graphs: how many are trained on and compared with, and what is measured.
+
+    valid: name of the check (None: there is none). sweep, headline: settings of training.
+    """
+
+    recipe: str
+    train: int
+    test: int
+    valid: str | None
+    kernel: Kernel = "tv"
+    sweep: Mapping[str, Any] = field(default_factory=dict)
+    headline: Mapping[str, Any] = field(default_factory=dict)
+
+
+SMALL: dict[str, Any] = {"batch_size": 32, "learning_rate": 1e-3, "decay": "cosine", "checkpoint_every": 250}
+SHORT: dict[str, Any] = SMALL | {"steps": 2000, "ema_half_life": 4_000}
+LONG: dict[str, Any] = SMALL | {"steps": 20_000, "ema_half_life": 20_000}
+TASKS = {
+    "planar-20": Task("planar-20", 5000, 1000, "planar", sweep=SHORT, headline=LONG),
+    "tree-20": Task("tree-20", 5000, 1000, "tree", sweep=SHORT, headline=LONG),
+}
+SWEEP_COUNT, HEADLINE_COUNT = 500, 1000
+HEADLINE_SEEDS = (0, 1, 2)  # of sampling
+HEADLINE_DIMENSION = 512.0
+FLOOR_SEEDS = 5
+EVALUATIONS = 35
+
+
+def main(argv: Sequence[str]) -> int:
+    """Entry of `pfgm benchmark graphs`."""
+    built = parser("graphs", "V.U.N. and MMD of generated graphs.", EXAMPLES)
+    built.add_argument("study", choices=list(STUDIES), help="what to measure")
+    built.add_argument("--tasks", nargs="+", choices=list(TASKS), default=list(TASKS), metavar="NAME")
+    built.add_argument("--dimensions", type=dimension_argument, nargs="+", default=list(DIMENSIONS), metavar="D")
+    built.add_argument("--seeds", type=int, nargs="+", default=[0, 1], help="of training and sampling, in the sweep")
+    built.add_argument("--ways", nargs="+", choices=list(tables.WAYS), default=list(tables.WAYS), help="of the sweep")
+    arguments = built.parse_args(argv)
+    STUDIES[arguments.study](arguments)
+    return 0
+
+
+def sweep(arguments: argparse.Namespace) -> None:
+    """Short runs: trained at each D, one network for every D, and the network of D = inf run at each D."""
+    for name in arguments.tasks:
+        table = _table("sweep", name, arguments, SWEEP_COUNT, training=TASKS[name].sweep)
+        _floors(table, name, SWEEP_COUNT)
+        for seed, way, D in product(arguments.seeds, arguments.ways, arguments.dimensions):
+            if way == "at-dimension" and math.isinf(D):
+                continue  # the same cell as trained at inf
+            if way == "one-network" and seed != arguments.seeds[0]:
+                continue
+            key = {"way": way, "D": D, "seed": seed}
+            if table.find(key) is None:
+                run, settings = _run_of(way, D)
+                settings = settings | {"seed": seed} | dict(TASKS[name].sweep)
+                model = trained(arguments, name, f"{run}-seed{seed}", settings)
+                table.cell(key, partial(measure, model, name, SWEEP_COUNT, seed, D))
+    for name in arguments.tasks:
+        _show(arguments, f"graphs-sweep-{name}")
+
+
+def headline(arguments: argparse.Namespace) -> None:
+    """One long run a task at the best D of the sweep, judged at three seeds of sampling."""
+    for name in arguments.tasks:
+        task = TASKS[name]
+        table = _table(
+            "headline", name, arguments, HEADLINE_COUNT, training=task.headline, dimension=HEADLINE_DIMENSION
+        )
+        _floors(table, name, HEADLINE_COUNT)
+        for seed in HEADLINE_SEEDS:
+            key = {"seed": seed, "evaluations": EVALUATIONS}
+            if table.find(key) is None:
+                model = headline_model(arguments, name)
+                table.cell(key, partial(measure, model, name, HEADLINE_COUNT, seed))
+    _show(arguments, "graphs-headline")
+
+
+def completion(arguments: argparse.Namespace) -> None:
+    """Samples that have a given part in them: how many have it exactly, of the size asked for, and are valid."""
+    for name in arguments.tasks:
+        table = _table("completion", name, arguments, HEADLINE_COUNT, training=TASKS[name].headline)
+        for share, repeats in product((0.25, 0.5), (1, 5)):
+            key = {"share": share, "repeats": repeats}
+            if table.find(key) is None:
+                model = headline_model(arguments, name)
+                table.cell(key, partial(completed, model, name, share, repeats))
+    _show(arguments, "graphs-completion")
+
+
+def completed(model: Model, name: str, share: float, repeats: int, count: int = HEADLINE_COUNT) -> dict[str, Any]:
+    """Figures of samples around the first nodes of a test graph, as connected as the graph allows."""
+    whole = test_graphs(name)[0]
+    part = first_nodes(whole, round(share * int(whole.num_nodes)))
+    size = int(whole.num_nodes)
+    with progress(f"completing {share:.0%}") as update:
+        samples = model.sample(
+            count, keep=Part(part, sizes=size, repeats=repeats), on_state=update, evaluations=EVALUATIONS * repeats
+        )
+    k = int(part.num_nodes)
+    wanted = adjacency(part)
+    kept = [np.array_equal(adjacency(sample)[:k, :k], wanted) for sample in samples]
+    sized = [int(sample.num_nodes) == size for sample in samples]
+    return suite(name)(samples).figures() | {"kept": sum(kept), "sized": sum(sized), "of": count, "part": k}
+
+
+def first_nodes(graph: Any, count: int) -> Any:
+    """The part of a graph that a breadth-first walk from its first node reaches in `count` nodes, in that order."""
+    import networkx as nx
+
+    from modalities.graphs.objects import from_networkx, to_networkx
+
+    plain = to_networkx(graph)
+    order = [0, *(v for _, v in nx.bfs_edges(plain, 0))][:count]
+    part = nx.relabel_nodes(plain.subgraph(order), {node: i for i, node in enumerate(order)})
+    ordered = nx.Graph()
+    ordered.add_nodes_from(range(count))
+    ordered.add_edges_from(part.edges)
+    return from_networkx([ordered])[0][0]
+
+
+def measure(model: Model, name: str, count: int, seed: int, dimension: float | None = None) -> dict[str, Any]:
+    """Figures of samples; evaluations are calls of the network."""
+    started = time.monotonic()
+    with progress(f"sampling {name}") as update:
+        samples = model.sample(
+            count,
+            seed=1000 + seed,
+            dimension=dimension,
+            evaluations=max(EVALUATIONS // model.calls(dimension), 1),
+            on_state=update,
+        )
+    seconds = time.monotonic() - started
+    return suite(name)(samples).figures() | {"seconds": round(seconds, 1)}
+
+
+@cache
+def train_graphs(name: str) -> list[Any]:
+    return RECIPES[TASKS[name].recipe].draw(TASKS[name].train, TRAIN_SEED)
+
+
+@cache
+def test_graphs(name: str) -> list[Any]:
+    return RECIPES[TASKS[name].recipe].draw(TASKS[name].test, TEST_SEED)
+
+
+@cache
+def suite(name: str) -> Suite:
+    """The measures of a task, with what test and training graphs have to be asked."""
+    task = TASKS[name]
+    return Suite(test_graphs(name), train_graphs(name), valid=task.valid, kernel=task.kernel)
+
+
+def trained(arguments: argparse.Namespace, name: str, run: str, settings: Mapping[str, Any]) -> Model:
+    """The model of this run: loaded when finished, resumed when cut, trained otherwise."""
+    licence = "none needed: drawn by recipe"
+    data = Dataset(train_graphs(name), name=name, licence=licence, source="modalities.graphs.recipes")
+    with progress(f"training {name}-{run}") as update:
+        return fit(
+            Graphs(),
+            data,
+            folder=arguments.runs / f"{name}-{run}",
+            device=arguments.device,
+            validation=0.0,
+            on_step=lambda p: update(p.step, p.steps),
+            **settings,
+        )
+
+
+def headline_model(arguments: argparse.Namespace, name: str) -> Model:
+    """The network of the long run of a task."""
+    return trained(arguments, name, "headline", {"dimension": HEADLINE_DIMENSION, "seed": 0, **TASKS[name].headline})
+
+
+def _run_of(way: str, D: float) -> tuple[str, dict[str, Any]]:
+    """Name and settings of the network that a row of the sweep needs."""
+    if way == "one-network":
+        return "any", {"dimension": 512.0, "dimension_range": DIMENSION_RANGE}
+    at = math.inf if way == "at-dimension" else D
+    return f"d{at:g}", {"dimension": at}
+
+
+def _table(study: str, name: str, arguments: argparse.Namespace, count: int, **protocol: Any) -> Table:
+    """The table of a study on one task, with the protocol that all its cells share."""
+    task = TASKS[name]
+    table = Table(f"graphs-{study}-{name}", arguments.results)
+    table.describe(
+        {
+            "data": {"recipe": task.recipe, "trained on": task.train, "compared with": task.test},
+            "count": count,
+            "kernel": task.kernel,
+            "evaluations": EVALUATIONS,
+            **protocol,
+        },
+        again=arguments.again,
+        command=f"pfgm benchmark graphs {study}",
+        machine=machine(arguments.device),
+    )
+    return table
+
+
+def _floors(table: Table, name: str, count: int) -> None:
+    """What the true generator scores, at five seeds."""
+    for seed in range(FLOOR_SEEDS):
+        draw = partial(RECIPES[TASKS[name].recipe].draw, count, FLOOR_SEED + seed)
+        table.cell({"floor": True, "seed": seed}, lambda draw=draw: suite(name)(draw()).figures())  # type: ignore[misc]
+
+
+def _show(arguments: argparse.Namespace, name: str) -> None:
+    print(f"{arguments.results}: {name}\n\n{tables.render(name, arguments.results)}")
+
+
+STUDIES: dict[str, Callable[[argparse.Namespace], None]] = {
+    "sweep": sweep,
+    "headline": headline,
+    "completion": completion,
+}
+BENCHMARK = Benchmark("graphs", "planar-20, tree-20: V.U.N. and MMD against D, the long runs, completion", main)

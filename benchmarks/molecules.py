@@ -1,0 +1,133 @@
+"""Molecules: QM9, what papers report of 10,000 generated molecules, at finite D and at infinity with equal budget.
+
+Beside it stand the published rows and the floor: molecules of the test part in the place of generated ones.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
+from typing import Any
+
+from benchmarks import tables
+from benchmarks.runner import Benchmark, Table, dimension_argument, machine, parser
+from modalities.graphs import Graphs
+from modalities.graphs.molecule_metrics import evaluate, floor
+from modalities.graphs.molecules import to_smiles
+from pfgm_science.data import Dataset
+from pfgm_science.model import Model, fit
+from pfgm_science.progress import progress
+
+COUNT = 10_000  # FCD is biased by fewer
+TEST, SPLIT_SEED = 20_000, 0  # half of them to compare with, half for the floor
+EVALUATIONS = 35
+DIMENSIONS = (512.0, math.inf)
+SHORT: dict[str, Any] = {"batch_size": 128, "learning_rate": 1e-3, "checkpoint_every": 250, "steps": 1500}
+LONG: dict[str, Any] = SHORT | {"steps": 20_000, "ema_half_life": 200_000}
+
+EXAMPLES = """  pfgm benchmark molecules sweep                   short runs of QM9 at two D
+  pfgm benchmark molecules headline                the long run (goes on where it was cut)"""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Entry of `pfgm benchmark molecules`."""
+    built = parser("molecules", "QM9: validity, uniqueness, novelty, FCD and more.", EXAMPLES)
+    built.add_argument("study", choices=list(STUDIES), help="what to measure")
+    built.add_argument("--dimensions", type=dimension_argument, nargs="+", default=list(DIMENSIONS), metavar="D")
+    built.add_argument("--seeds", type=int, nargs="+", default=[0, 1], help="of training and sampling, in the sweep")
+    built.add_argument("--count", type=int, default=COUNT, help="molecules a cell (default: %(default)s)")
+    arguments = built.parse_args(argv)
+    STUDIES[arguments.study](arguments)
+    return 0
+
+
+def sweep(arguments: argparse.Namespace) -> None:
+    """Short runs at each D and seed."""
+    table = _table("sweep", arguments, training=SHORT)
+    for seed in arguments.seeds:
+        for D in arguments.dimensions:
+            key = {"D": D, "seed": seed}
+            if table.find(key) is None:
+                model = trained(arguments, f"d{D:g}-seed{seed}", {"dimension": D, "seed": seed} | SHORT)
+                table.cell(key, partial(measure, model, arguments.count, seed))
+    _show(arguments, "molecules-sweep")
+
+
+def headline(arguments: argparse.Namespace) -> None:
+    """One long run at each D, judged at three seeds of sampling."""
+    table = _table("headline", arguments, training=LONG)
+    for D in arguments.dimensions:
+        for seed in (0, 1, 2):
+            key = {"D": D, "seed": seed}
+            if table.find(key) is None:
+                model = trained(arguments, f"headline-d{D:g}", {"dimension": D, "seed": 0} | LONG)
+                table.cell(key, partial(measure, model, arguments.count, seed))
+    _show(arguments, "molecules-headline")
+
+
+def measure(model: Model, count: int, seed: int) -> dict[str, Any]:
+    """Figures of samples, without correction of bonds, and the seconds that drawing took."""
+    started = time.monotonic()
+    with progress("sampling molecules") as update:
+        samples = model.sample(count, seed=1000 + seed, evaluations=EVALUATIONS, batch_size=1000, on_state=update)
+    seconds = time.monotonic() - started
+    return evaluate(samples, *references()).rows() | {"seconds": round(seconds, 1)}
+
+
+@cache
+def parts() -> tuple[Dataset, Dataset]:
+    """Molecules to train on and those to compare with; the split is the same for every run."""
+    data = Graphs().dataset("qm9")
+    return data.split(TEST / len(data), SPLIT_SEED)
+
+
+@cache
+def references() -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """SMILES of the training part, and of the first half of the test part."""
+    train, test = parts()
+    return _smiles(train.objects), _smiles(test.objects[: len(test) // 2])
+
+
+def trained(arguments: argparse.Namespace, run: str, settings: Mapping[str, Any]) -> Model:
+    """The model of this run: loaded when finished, resumed when cut, trained otherwise."""
+    with progress(f"training qm9-{run}") as update:
+        return fit(
+            Graphs(),
+            parts()[0],
+            folder=arguments.runs / run,
+            device=arguments.device,
+            validation=0.0,
+            on_step=lambda p: update(p.step, p.steps),
+            **settings,
+        )
+
+
+def _smiles(molecules: Sequence[Any]) -> tuple[str, ...]:
+    return tuple(smiles for molecule in molecules if (smiles := to_smiles(molecule)) is not None)
+
+
+def _table(study: str, arguments: argparse.Namespace, **protocol: Any) -> Table:
+    """The table of a study with the protocol that its cells share, and the floor."""
+    table = Table(f"molecules-{study}", arguments.results)
+    table.describe(
+        {"data": {"name": "qm9", "held out": TEST}, "count": arguments.count, "evaluations": EVALUATIONS, **protocol},
+        again=arguments.again,
+        command=f"pfgm benchmark molecules {study}",
+        machine=machine(arguments.device),
+    )
+    key = {"floor": True}
+    if table.find(key) is None:
+        held_out = parts()[1].objects[TEST // 2 :]
+        table.cell(key, lambda: floor(held_out, *references(), count=arguments.count).rows())
+    return table
+
+
+def _show(arguments: argparse.Namespace, name: str) -> None:
+    print(f"{arguments.results}: {name}\n\n{tables.render(name, arguments.results)}")
+
+
+STUDIES: dict[str, Callable[[argparse.Namespace], None]] = {"sweep": sweep, "headline": headline}
+BENCHMARK = Benchmark("molecules", "QM9: validity, uniqueness, novelty, FCD, NSPDK, at finite D and infinity", main)

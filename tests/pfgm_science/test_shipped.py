@@ -1,0 +1,72 @@
+"""Models that come with an adapter: found by name, in half their size, with their card."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import networkx as nx
+import pytest
+import torch
+from safetensors import safe_open
+
+import pfgm_science as pfgm
+from modalities.graphs import Graphs
+from pfgm_science import cli, shipped
+from pfgm_science.checkpoint import read_header
+from pfgm_science.errors import CheckpointError
+
+TINY = {"width": 8, "pair_width": 8, "depth": 1, "heads": 2, "product": 2, "walks": 3, "embedding": 8}
+
+
+@pytest.fixture
+def found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A tiny model that is shipped under the name `small`."""
+    model = pfgm.fit(Graphs(), [nx.path_graph(4)] * 4, steps=2, batch_size=2, network=TINY)
+    path = tmp_path / "small.safetensors"
+    shipped.ship(model, path, {"vun": 0.5}, "pfgm train graphs small.g6")
+    monkeypatch.setattr(shipped, "models", lambda: {"small": path})
+    return path
+
+
+def test_weights_are_kept_in_half_their_size_and_run_in_full(found: Path) -> None:
+    with safe_open(str(found), "pt") as file:
+        assert {file.get_tensor(name).dtype for name in file.keys()} == {torch.bfloat16}  # noqa: SIM118
+    model = pfgm.load("small")
+    assert {p.dtype for p in model.denoiser.parameters()} == {torch.float32}
+    assert len(model.sample(2, evaluations=3)) == 2
+
+
+def test_the_card_says_figures_and_recipe(found: Path) -> None:
+    history = read_header(found)["history"]
+    assert history["figures"] == {"vun": 0.5} and history["recipe"].startswith("pfgm train")
+    assert history["data"]["samples"] == 4
+
+
+def test_the_command_line_knows_the_name(
+    found: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["sample", "small", "--count", "3", "--evaluations", "3", "--sizes", "2-4"]) == 0
+    assert (tmp_path / "small-samples-seed0.pt").is_file()
+    assert cli.main(["info", "small"]) == 0
+    assert "small.g6" in capsys.readouterr().out
+
+
+def test_a_folder_of_that_name_goes_first(found: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("small").mkdir()
+    with pytest.raises(CheckpointError, match="in this folder"):
+        pfgm.load("small")
+
+
+def test_an_unknown_name_says_which_there_are(found: Path) -> None:
+    with pytest.raises(CheckpointError, match="small"):
+        pfgm.load("smal")
+
+
+def test_every_shipped_file_can_be_loaded_and_has_a_card() -> None:
+    for name, path in shipped.models().items():
+        model = pfgm.load(name)
+        assert path.stat().st_size <= 5 * 2**20
+        assert {"data", "figures", "recipe"} <= set(model.history)
+        assert model.history["data"]["licence"] != "unknown"
