@@ -28,6 +28,7 @@ from pfgm_science.progress import duration
 from pfgm_science.report import Figure, Report, Section, Table, number, write
 from pfgm_science.solvers import DEFAULT, Solver, is_fixed, solver_named
 from pfgm_science.training import LOG_FILE, read_log
+from pfgm_science.walk import milestones, walk
 
 Array = npt.NDArray[np.float64]
 
@@ -228,7 +229,8 @@ def sections(evaluation: Evaluation, model: Model, run: Path | None = None) -> l
     """What the page shows: what a person would look at, the measures, the training, and where all of it comes from.
 
     An adapter may bring its own views: sections(real, generated, nearest, distances) -> list[Section], where nearest
-    and distances are None when the training data are not known. Without it, its picture of either is shown.
+    and distances are None when the training data are not known, and emergence(seen) -> Section, of one sample on its
+    way (see walk). Without them, its picture of either is shown.
     """
     return [
         *_views(evaluation, model),
@@ -303,11 +305,13 @@ _WISH = {"lower": "low", "higher": "high", "floor": "≈\u00a0floor"}
 
 
 def _views(evaluation: Evaluation, model: Model) -> list[Section]:
-    own = getattr(model.adapter, "sections", None)
+    own, emergence = (getattr(model.adapter, name, None) for name in ("sections", "emergence"))
     if own is not None:
         found: list[Section] = list(
             own(evaluation.real, evaluation.generated, evaluation.nearest, evaluation.distances)
         )
+        if emergence is not None:
+            found.append(emergence(milestones(walk(model), model.denoiser.sigma_data)))
         return found
     items = [
         Figure(model.adapter.picture(evaluation.real, "Real"), alt="Real data"),

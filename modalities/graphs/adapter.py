@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from modalities.graphs.completion import Part
     from pfgm_science.config import RunConfig
     from pfgm_science.report import Section
+    from pfgm_science.walk import Seen
 
 
 @dataclass(frozen=True)
@@ -202,9 +203,15 @@ class Graphs:
         return load(name)
 
     def features(self, objects: Any) -> np.ndarray:
+        """A random GIN's view of each graph, on a logarithmic scale, and the means of its encoded attributes."""
         from modalities.graphs.gin import features
 
-        return features(objects)
+        shapes: np.ndarray = np.arcsinh(features(objects))
+        if not (self.nodes or self.edges):
+            return shapes
+        nodes, pairs = self.layout.split(self.encode(objects).values.double())
+        means = [nodes.mean(1), pairs[..., 1:].mean(1)]
+        return np.concatenate([shapes, torch.cat(means, 1).numpy()], axis=1)
 
     def picture(self, objects: Any, title: str = "") -> Figure:
         from modalities.graphs.views import grid
@@ -218,3 +225,24 @@ class Graphs:
 
         parts: list[Section] = sections(real, generated, nearest, distances, self.names)
         return parts
+
+    def emergence(self, seen: Sequence[Seen]) -> Section:
+        """The part of a report that shows one graph on its way from the prior."""
+        from modalities.graphs.views import on_its_way
+
+        mask = seen[0].state.mask
+        size = self.layout.nodes if mask is None else int(self.layout.sizes(mask.cpu())[0])
+        panels = []
+        for at in seen:
+            state, chance = (self._presence(batch, size) for batch in (at.state, at.estimate))
+            panels.append((at.sigma, state, (chance + 1).clip(0, 2) / 2))
+        return on_its_way(panels)
+
+    def _presence(self, batch: Batch, size: int) -> np.ndarray:
+        """+1 where the first graph of a batch has an edge and -1 where it has none, noisy as it is: [size, size]."""
+        pairs = self.layout.split(batch.values.cpu())[1][0, :, 0].numpy() + self.centre
+        low, high = self.layout.ends
+        inside = high < size
+        square = np.full((size, size), -1.0)
+        square[low[inside], high[inside]] = square[high[inside], low[inside]] = pairs[inside]
+        return square

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.sparse.csgraph import connected_components
 
+from modalities.graphs.metrics import evaluate, vun
 from modalities.graphs.objects import adjacency, checked, edge_keys, node_keys
 from modalities.graphs.positions import positions
 from pfgm_science.errors import DataError
 from pfgm_science.figures import CSS_INCH, GENERATED, INK, MUTED, PAPER, REAL, label, new_figure
 from pfgm_science.report import Figure as ReportFigure
-from pfgm_science.report import Section
+from pfgm_science.report import Section, Table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -118,6 +119,18 @@ def emergence(panels: Sequence[tuple[float, Array, Array]], title: str = "", val
     return figure
 
 
+def on_its_way(panels: Sequence[tuple[float, Array, Array]]) -> Section:
+    """The section of a report with `emergence` in it."""
+    text = (
+        "One graph on its way from the prior to the data, at falling noise levels. Above, the state: every pair of "
+        "nodes is a number, which ends at +1 where there is an edge and at -1 where there is none. Below, what the "
+        "network takes the finished graph to be: the darker an edge, the likelier; orange are edges that the finished "
+        "graph does not have."
+    )
+    figure = ReportFigure(emergence(panels), alt="A graph that emerges out of noise, at falling noise levels")
+    return Section("How a graph emerges", text, [figure])
+
+
 def neighbours(
     generated: Sequence[Any], nearest_training: Sequence[Any], distances: Array, names: Names | None = None
 ) -> Figure:
@@ -150,7 +163,7 @@ def sections(
     first, second = graphs[: len(real)], graphs[len(real) : len(real) + len(generated)]
     look = _Look.of(graphs, {**(names or {}), **words})
     kind = "molecules" if look.molecules else "graphs"
-    found = [_sheets(first, second, look, kind), _distributions(first, second, look, kind)]
+    found = [_sheets(first, second, look, kind), _distributions(first, second, look, kind), *_statistics(first, second)]
     if close and distances is not None:
         text = (
             f"Below each of these generated {kind} stands the one of the training set that is nearest to it in the "
@@ -472,6 +485,24 @@ def _distributions(real: Sequence[Data], generated: Sequence[Data], look: _Look,
     text = f"Shares of {len(real):,} real and {len(generated):,} generated {kind}. Grey is real, orange is generated."
     alt = f"Histograms of real and generated {kind}: {', '.join(names)}"
     return Section(f"Distributions of {kind}", text, [ReportFigure(figure, alt=alt)])
+
+
+def _statistics(real: Sequence[Data], generated: Sequence[Data]) -> list[Section]:
+    """The field's statistics, with the same between two halves of the real graphs as the floor; nothing for too few."""
+    half = len(real) // 2
+    if half < 2:
+        return []
+    report = evaluate(generated[:half], real[:half], real[half : 2 * half])
+    rows: list[tuple[str, float | str, float | str]] = [
+        (f"MMD, {name}", report.mmd[name], report.reference[name]) for name in report.mmd
+    ]
+    share = vun(generated, real)
+    rows += [("unique", share.unique, vun(real, real).unique), ("not among the real graphs shown", share.novel, "")]
+    text = (
+        f"Squared MMD with the TV kernel between {half} generated and {half} real graphs; the floor is the same "
+        f"between two sets of {half} real graphs. Unique and new by exact isomorphism, attributes left aside."
+    )
+    return [Section("Statistics of graphs", text, [Table(("measure", "generated", "floor"), rows)])]
 
 
 def _shares(real: Sequence[Data], generated: Sequence[Data], look: _Look) -> Iterator[Shares]:

@@ -173,3 +173,19 @@ def test_edges_of_every_kind_of_attribute_survive_an_edgeless_graph() -> None:
     back = adapter.decode(adapter.encode([bare, joined]))
     assert back[0].edge_index.shape == (2, 0) and back[1].bond.tolist() == [2, 2]
     assert adjacency(back[1])[0, 2] and not adjacency(back[0]).any()
+
+
+def test_features_see_shape_and_attributes_but_no_order_of_nodes() -> None:
+    def coloured(graph: nx.Graph, colour: int) -> nx.Graph:
+        nx.set_node_attributes(graph, {node: colour if node == 0 else 0 for node in graph}, "colour")
+        return graph
+
+    path, other, star = coloured(nx.path_graph(4), 1), coloured(nx.path_graph(4), 0), coloured(nx.star_graph(3), 1)
+    turned = nx.Graph()
+    turned.add_nodes_from((node, path.nodes[node]) for node in (2, 0, 3, 1))
+    turned.add_edges_from(path.edges)
+    adapter = Graphs().fit(Dataset([path, other, star]))
+    features = adapter.features([path, turned, other, star])
+    np.testing.assert_allclose(features[0], features[1], rtol=1e-6, atol=1e-9)
+    assert np.abs(features[0] - features[2]).max() > 0.01 and np.abs(features[0] - features[3]).max() > 0.01
+    assert np.abs(features).max() < 100

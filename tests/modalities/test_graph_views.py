@@ -18,7 +18,7 @@ from modalities.graphs.objects import adjacency, simple
 from modalities.graphs.positions import crossings, positions
 from pfgm_science.errors import DataError
 from pfgm_science.figures import png
-from pfgm_science.report import Figure, Section
+from pfgm_science.report import Figure, Section, Table
 
 Array = np.ndarray[Any, Any]
 
@@ -287,6 +287,7 @@ def test_sections_of_molecules() -> None:
     assert [section.title for section in found] == [
         "Real and generated molecules",
         "Distributions of molecules",
+        "Statistics of graphs",
         "Nearest training molecules",
     ]
     assert titles(found[1]) == ["atoms", "rings", "elements", "bonds"]
@@ -314,7 +315,13 @@ def shares(graphs: Sequence[Any], others: Sequence[Any]) -> dict[str, tuple[Arra
 
 def test_sections_of_graphs() -> None:
     real, generated = [nx.path_graph(4)] * 7, [nx.cycle_graph(5)] * 6
-    sheets, distributions = views.sections(real, generated, None, None)
+    sheets, distributions, statistics = views.sections(real, generated, None, None)
+    (table,) = statistics.items
+    assert isinstance(table, Table)
+    found = {str(row[0]): row[1:] for row in table.rows}
+    assert found["unique"] == (1 / 6, 1 / 7) and found["not among the real graphs shown"][0] == 1.0
+    assert found["MMD, degree"][1] == 0.0 and float(found["MMD, degree"][0]) > 0.1
+    assert len(views.sections(real[:3], generated, None, None)) == 2, "too few for a floor"
     assert sheets.title == "Real and generated graphs"
     assert "the first 6 of 7 real and of 6 generated graphs" in sheets.text
     assert [len(dots(figure)) for figure in figures(sheets)] == [6, 6]
