@@ -23,6 +23,7 @@ from modalities.graphs import Graphs, Part
 from modalities.graphs.metrics import Kernel, Suite
 from modalities.graphs.objects import adjacency
 from modalities.graphs.recipes import RECIPES
+from modalities.graphs.statistics import STATISTICS, Statistic
 from pfgm_science.data import Dataset
 from pfgm_science.model import Model, fit
 from pfgm_science.progress import progress
@@ -39,9 +40,10 @@ EXAMPLES = """  pfgm benchmark graphs sweep           D, two seeds, one network 
 
 @dataclass(frozen=True)
 class Task:
-    """One set of graphs: how many are trained on and compared with, and what is measured.
+    """One set of graphs: how many are trained on, compared with and generated, and what is measured.
 
-    valid: name of the check (None: there is none). sweep, headline: settings of training.
+    fold: the test graphs are the first of the same draw, as in GDSS, and not a draw of their own. valid: name of the
+    check (None: there is none). sweep, headline: settings of training. seeds: of sampling, in the headline.
     """
 
     recipe: str
@@ -49,19 +51,42 @@ class Task:
     test: int
     valid: str | None
     kernel: Kernel = "tv"
+    statistics: tuple[Statistic, ...] = STATISTICS
+    generated: int = 1000
+    fold: bool = False
     sweep: Mapping[str, Any] = field(default_factory=dict)
     headline: Mapping[str, Any] = field(default_factory=dict)
+    seeds: tuple[int, ...] = (0, 1, 2)
 
 
 SMALL: dict[str, Any] = {"batch_size": 32, "learning_rate": 1e-3, "decay": "cosine", "checkpoint_every": 250}
 SHORT: dict[str, Any] = SMALL | {"steps": 2000, "ema_half_life": 4_000}
 LONG: dict[str, Any] = SMALL | {"steps": 20_000, "ema_half_life": 20_000}
+LARGE: dict[str, Any] = SMALL | {"batch_size": 16, "steps": 8000, "ema_half_life": 8_000, "checkpoint_every": 1000}
+COMMUNITIES: dict[str, Any] = LONG | {"steps": 6000}
+FIVE = (0, 1, 2, 3, 4)
+GDSS_STATISTICS: tuple[Statistic, ...] = ("degree", "clustering", "orbit")
 TASKS = {
     "planar-20": Task("planar-20", 5000, 1000, "planar", sweep=SHORT, headline=LONG),
     "tree-20": Task("tree-20", 5000, 1000, "tree", sweep=SHORT, headline=LONG),
+    "community-small": Task(
+        "community-small",
+        80,
+        20,
+        None,
+        "emd",
+        GDSS_STATISTICS,
+        20,
+        fold=True,
+        headline=LONG | {"steps": 6000},
+        seeds=FIVE,
+    ),
+    "planar": Task("planar", 128, 40, "planar", generated=40, headline=LARGE, seeds=FIVE),
+    "tree": Task("tree", 128, 40, "tree", generated=40, headline=LARGE, seeds=FIVE),
 }
-SWEEP_COUNT, HEADLINE_COUNT = 500, 1000
-HEADLINE_SEEDS = (0, 1, 2)  # of sampling
+SWEEPS, LONG_RUNS = ("planar-20", "tree-20"), ("planar-20", "tree-20", "community-small")
+SWEEP_COUNT = 500
+CURVE_COUNT = 40  # graphs at each point of the curve over training
 HEADLINE_DIMENSION = 512.0
 FLOOR_SEEDS = 5
 EVALUATIONS = 35
@@ -71,7 +96,7 @@ def main(argv: Sequence[str]) -> int:
     """Entry of `pfgm benchmark graphs`."""
     built = parser("graphs", "V.U.N. and MMD of generated graphs.", EXAMPLES)
     built.add_argument("study", choices=list(STUDIES), help="what to measure")
-    built.add_argument("--tasks", nargs="+", choices=list(TASKS), default=list(TASKS), metavar="NAME")
+    built.add_argument("--tasks", nargs="+", choices=list(TASKS), metavar="NAME", help=f"among {', '.join(TASKS)}")
     built.add_argument("--dimensions", type=dimension_argument, nargs="+", default=list(DIMENSIONS), metavar="D")
     built.add_argument("--seeds", type=int, nargs="+", default=[0, 1], help="of training and sampling, in the sweep")
     built.add_argument("--ways", nargs="+", choices=list(tables.WAYS), default=list(tables.WAYS), help="of the sweep")
@@ -82,7 +107,7 @@ def main(argv: Sequence[str]) -> int:
 
 def sweep(arguments: argparse.Namespace) -> None:
     """Short runs: trained at each D, one network for every D, and the network of D = inf run at each D."""
-    for name in arguments.tasks:
+    for name in arguments.tasks or SWEEPS:
         table = _table("sweep", name, arguments, SWEEP_COUNT, training=TASKS[name].sweep)
         _floors(table, name, SWEEP_COUNT)
         for seed, way, D in product(arguments.seeds, arguments.ways, arguments.dimensions):
@@ -96,30 +121,42 @@ def sweep(arguments: argparse.Namespace) -> None:
                 settings = settings | {"seed": seed} | dict(TASKS[name].sweep)
                 model = trained(arguments, name, f"{run}-seed{seed}", settings)
                 table.cell(key, partial(measure, model, name, SWEEP_COUNT, seed, D))
-    for name in arguments.tasks:
+    for name in arguments.tasks or SWEEPS:
         _show(arguments, f"graphs-sweep-{name}")
 
 
 def headline(arguments: argparse.Namespace) -> None:
-    """One long run a task at the best D of the sweep, judged at three seeds of sampling."""
-    for name in arguments.tasks:
+    """One long run a task at the best D of the sweep, judged at several seeds of sampling."""
+    for name in arguments.tasks or LONG_RUNS:
         task = TASKS[name]
         table = _table(
-            "headline", name, arguments, HEADLINE_COUNT, training=task.headline, dimension=HEADLINE_DIMENSION
+            "headline", name, arguments, task.generated, training=task.headline, dimension=HEADLINE_DIMENSION
         )
-        _floors(table, name, HEADLINE_COUNT)
-        for seed in HEADLINE_SEEDS:
+        _floors(table, name, task.generated)
+        for seed in task.seeds:
             key = {"seed": seed, "evaluations": EVALUATIONS}
             if table.find(key) is None:
                 model = headline_model(arguments, name)
-                table.cell(key, partial(measure, model, name, HEADLINE_COUNT, seed))
+                table.cell(key, partial(measure, model, name, task.generated, seed))
     _show(arguments, "graphs-headline")
+
+
+def curve(arguments: argparse.Namespace) -> None:
+    """The long run again, with V.U.N. at each checkpoint."""
+    for name in arguments.tasks or ("planar", "tree"):
+        table = _table("curve", name, arguments, CURVE_COUNT, training=TASKS[name].headline)
+
+        def follow(model: Model, step: int, table: Table = table, name: str = name) -> None:
+            table.cell({"step": step}, partial(measure, model, name, CURVE_COUNT, 0))
+
+        headline_model(arguments, name, follow)
+    _show(arguments, "graphs-curve")
 
 
 def completion(arguments: argparse.Namespace) -> None:
     """Samples that have a given part in them: how many have it exactly, of the size asked for, and are valid."""
-    for name in arguments.tasks:
-        table = _table("completion", name, arguments, HEADLINE_COUNT, training=TASKS[name].headline)
+    for name in arguments.tasks or SWEEPS:
+        table = _table("completion", name, arguments, TASKS[name].generated, training=TASKS[name].headline)
         for share, repeats in product((0.25, 0.5), (1, 5)):
             key = {"share": share, "repeats": repeats}
             if table.find(key) is None:
@@ -128,7 +165,7 @@ def completion(arguments: argparse.Namespace) -> None:
     _show(arguments, "graphs-completion")
 
 
-def completed(model: Model, name: str, share: float, repeats: int, count: int = HEADLINE_COUNT) -> dict[str, Any]:
+def completed(model: Model, name: str, share: float, repeats: int, count: int = 1000) -> dict[str, Any]:
     """Figures of samples around the first nodes of a test graph, as connected as the graph allows."""
     whole = test_graphs(name)[0]
     part = first_nodes(whole, round(share * int(whole.num_nodes)))
@@ -175,8 +212,13 @@ def measure(model: Model, name: str, count: int, seed: int, dimension: float | N
 
 
 @cache
-def train_graphs(name: str) -> list[Any]:
-    return RECIPES[TASKS[name].recipe].draw(TASKS[name].train, TRAIN_SEED)
+def data(name: str) -> tuple[Dataset, list[Any]]:
+    """Graphs to train on, under a name by which they are drawn again, and those to compare with."""
+    task = TASKS[name]
+    if task.fold:
+        drawn = Graphs().dataset(f"{task.recipe}:count={task.train + task.test}:seed={TRAIN_SEED}")
+        return drawn.take(np.arange(task.test, len(drawn))), list(drawn.objects[: task.test])
+    return Graphs().dataset(f"{task.recipe}:count={task.train}:seed={TRAIN_SEED}"), test_graphs(name)
 
 
 @cache
@@ -188,28 +230,37 @@ def test_graphs(name: str) -> list[Any]:
 def suite(name: str) -> Suite:
     """The measures of a task, with what test and training graphs have to be asked."""
     task = TASKS[name]
-    return Suite(test_graphs(name), train_graphs(name), valid=task.valid, kernel=task.kernel)
+    train, test = data(name)
+    return Suite(test, train.objects, valid=task.valid, kernel=task.kernel, statistics=task.statistics)
 
 
-def trained(arguments: argparse.Namespace, name: str, run: str, settings: Mapping[str, Any]) -> Model:
-    """The model of this run: loaded when finished, resumed when cut, trained otherwise."""
-    licence = "none needed: drawn by recipe"
-    data = Dataset(train_graphs(name), name=name, licence=licence, source="modalities.graphs.recipes")
+def trained(
+    arguments: argparse.Namespace,
+    name: str,
+    run: str,
+    settings: Mapping[str, Any],
+    follow: Callable[[Model, int], None] | None = None,
+) -> Model:
+    """The model of this run: loaded when finished, resumed when cut, trained otherwise. follow: told of checkpoints."""
     with progress(f"training {name}-{run}") as update:
         return fit(
             Graphs(),
-            data,
+            data(name)[0],
             folder=arguments.runs / f"{name}-{run}",
             device=arguments.device,
             validation=0.0,
             on_step=lambda p: update(p.step, p.steps),
+            on_checkpoint=follow,
             **settings,
         )
 
 
-def headline_model(arguments: argparse.Namespace, name: str) -> Model:
+def headline_model(
+    arguments: argparse.Namespace, name: str, follow: Callable[[Model, int], None] | None = None
+) -> Model:
     """The network of the long run of a task."""
-    return trained(arguments, name, "headline", {"dimension": HEADLINE_DIMENSION, "seed": 0, **TASKS[name].headline})
+    settings = {"dimension": HEADLINE_DIMENSION, "seed": 0, **TASKS[name].headline}
+    return trained(arguments, name, "headline", settings, follow)
 
 
 def _run_of(way: str, D: float) -> tuple[str, dict[str, Any]]:
@@ -253,6 +304,7 @@ def _show(arguments: argparse.Namespace, name: str) -> None:
 STUDIES: dict[str, Callable[[argparse.Namespace], None]] = {
     "sweep": sweep,
     "headline": headline,
+    "curve": curve,
     "completion": completion,
 }
 BENCHMARK = Benchmark("graphs", "planar-20, tree-20: V.U.N. and MMD against D, the long runs, completion", main)

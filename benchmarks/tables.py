@@ -307,6 +307,18 @@ def graph_completion(results: Path) -> str:
     return markdown(["graphs", "given", "takes of a step", "part kept", "size as asked", "valid", "V.U.N."], rows)
 
 
+def graph_curve(results: Path) -> str:
+    """V.U.N. over training: a row a set, a column a checkpoint."""
+    found = [Table(path.stem, results) for path in sorted(results.glob("graphs-curve-*.json"))]
+    steps = sorted({cell["key"]["step"] for table in found for cell in table.cells})
+    rows = []
+    for table in found:
+        name = table.path.stem.removeprefix("graphs-curve-")
+        shares = {cell["key"]["step"]: 100 * cell["figures"]["vun"] for cell in table.cells}
+        rows.append([name, *[f"{shares[step]:.1f}" if step in shares else "-" for step in steps]])
+    return markdown(["V.U.N. after steps", *[f"{step:,}" for step in steps]], rows)
+
+
 def published_graphs(results: Path) -> str:
     """V.U.N. and ratio as published, of graphs of 64 nodes and more."""
     document = published("graphs")
@@ -399,6 +411,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "graphs-sweep-tree-20": graph_sweep("tree-20"),
     "graphs-headline": graph_headline,
     "graphs-completion": graph_completion,
+    "graphs-curve": graph_curve,
     "graphs-published": published_graphs,
     "graph-judges": graph_judges,
     "molecules-sweep": molecules("sweep"),

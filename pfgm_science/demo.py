@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from pfgm_science import adapters, fieldlines
+from pfgm_science import adapters, fieldlines, shipped
 from pfgm_science.batch import Batch
 from pfgm_science.evaluation import evaluate, measures, provenance, sections, training_curves
 from pfgm_science.figures import label, new_figure, robust_limits
-from pfgm_science.model import Model, fit
+from pfgm_science.model import Model, fit, load
 from pfgm_science.progress import Update, duration, progress
 from pfgm_science.report import Figure, Report, Section, code, write
+from pfgm_science.walk import milestones, walk
 
 if TYPE_CHECKING:
     import matplotlib.figure
@@ -35,6 +36,7 @@ EVALUATIONS = (5, 9, 19, 35)
 COUNT = 898  # samples that are measured: half of the digits, so that the floor can be of the same size
 CLOUD = 1500  # samples of the toy
 TOY_STEPS = 2000
+SHIPPED = 16  # samples of each model that comes with the package
 
 
 def demo(
@@ -62,6 +64,8 @@ def demo(
     fast = _fast(model, seed)
     on_message("A toy in the plane: eight Gaussians.")
     flow = _flow(out, steps, seed, watch)
+    on_message("Graphs and molecules, from the models that come with this package.")
+    shown = _shipped(seed, watch)
     on_message("Drawing.")
     taken = duration(time.monotonic() - started)
     facts = evaluation.provenance
@@ -83,6 +87,7 @@ def demo(
             *(view for view in views[:-2] if view.title != "Real and generated"),
             measures(evaluation, _CLASSIFIER),
             fast,
+            *shown,
             _lines(),
             flow,
             *training_curves(out / "digits"),
@@ -151,6 +156,30 @@ def _fast(model: Model, seed: int) -> Section:
         "becomes is settled by its seed; more steps only sharpen it."
     )
     return Section("Fewer evaluations", text, items)
+
+
+def _shipped(seed: int, watch: Watch) -> list[Section]:
+    """Samples of the models that come with the installed adapters, and how one of each emerges."""
+    sections = []
+    for name, path in shipped.models().items():
+        model = load(path)
+        with watch(f"sampling {name}") as update:
+            objects = model.sample(SHIPPED, seed=seed, on_state=update)
+        facts = model.history
+        card = ", ".join(f"{key} {value:.3g}" for key, value in facts.get("figures", {}).items())
+        text = (
+            f"The first {SHIPPED} samples of the model {name!r} that comes with this package, trained on "
+            f"{facts['data']['name']} ({facts['data']['licence']}) at D = {model.dimension:g}. Measured of it: {card}."
+        )
+        items = [Figure(model.adapter.picture(objects), alt=f"{SHIPPED} samples of {name}")]
+        command = f"pfgm sample {name} --count 100"
+        found = Section(f"Shipped: {name}", text, [*items, code(command)])
+        emergence = getattr(model.adapter, "emergence", None)
+        if emergence is not None:
+            grown = emergence(milestones(walk(model, seed), model.denoiser.sigma_data))
+            found = Section(found.title, f"{text}\n\n{grown.text}", [*items, *grown.items, code(command)])
+        sections.append(found)
+    return sections
 
 
 def _lines() -> Section:

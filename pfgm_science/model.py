@@ -527,13 +527,15 @@ def fit(
     device: str | torch.device = "cpu",
     launcher: Launcher | None = None,
     on_step: Callable[[Progress], None] | None = None,
+    on_checkpoint: Callable[[Model, int], None] | None = None,
     **settings: Any,
 ) -> Model:
     """Train a model on a domain's objects.
 
     data: a Dataset, or the adapter's own objects with `condition` (name -> one value a sample). settings: fields of
     RunConfig and TrainingConfig by name (dimension=128, steps=2000); config: all of them, in which case the adapter's
-    recipe is not consulted. folder: keeps state, log and model there and resumes what it finds.
+    recipe is not consulted. folder: keeps state, log and model there and resumes what it finds. on_checkpoint: is given
+    the model as it is at each checkpoint, and the step.
     """
     if not isinstance(data, Dataset):
         data = Dataset(data, condition or {})
@@ -584,9 +586,20 @@ def fit(
         "steps": config.training.steps,
     }
 
+    step = 0
+
+    def follow(progress: Progress) -> None:
+        nonlocal step
+        step = progress.step
+        if on_step is not None:
+            on_step(progress)
+
     def keep(averaged: Preconditioned) -> None:
+        model = Model(adapter, averaged, config, specs, history)
         if folder is not None:
-            Model(adapter, averaged, config, specs, history).save(folder / MODEL_FILE)
+            model.save(folder / MODEL_FILE)
+        if on_checkpoint is not None:
+            on_checkpoint(model, step)
 
     started = time.monotonic()
     averaged = train(
@@ -599,7 +612,7 @@ def fit(
         rows=rows,
         objective=getattr(adapter, "objective", denoising_loss),
         augment=getattr(adapter, "augment", None),
-        on_step=on_step,
+        on_step=follow,
         on_checkpoint=keep,
         launcher=launcher,
     )

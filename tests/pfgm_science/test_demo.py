@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import re
 
+import networkx as nx
 import pytest
 
+import pfgm_science as pfgm
+from modalities.graphs import Graphs
 from modalities.images.network import UNetConfig
 from pfgm_science import demo as module
+from pfgm_science import shipped
 from pfgm_science.errors import CheckpointError
 from pfgm_science.figures import new_figure
 from pfgm_science.progress import silent
 
+GRAPHS = {"width": 8, "pair_width": 8, "depth": 1, "heads": 2, "product": 2, "walks": 3, "embedding": 8}
 TINY = UNetConfig(channels=8, multipliers=(1,), attention=0, patch=2, embedding=8)
 
 
@@ -28,6 +33,9 @@ def made(tmp_path_factory):
         patch.setattr("modalities.images.network.default_config", lambda shape: TINY)
         patch.setattr(module, "EVALUATIONS", (3, 5))
         patch.setattr(module.fieldlines, "draw", lambda *_, **__: new_figure(1, 1)[0])
+        small = pfgm.fit(Graphs(), [nx.path_graph(4)] * 4, steps=2, batch_size=2, network=GRAPHS)
+        shipped.ship(small, tmp_path_factory.mktemp("models") / "small.safetensors", {"vun": 0.5}, "by a test")
+        patch.setattr(shipped, "models", lambda: {"small": next(tmp_path_factory.getbasetemp().glob("models*/small*"))})
         path = module.demo(folder, steps=2, on_message=messages.append, watch=silent)
     return path, messages
 
@@ -41,6 +49,7 @@ def test_page_is_complete_and_offline(made):
         "Ten of each class",
         "Measures",
         "Fewer evaluations",
+        "Shipped: small",
         "Field lines",
         "From prior to data",
         "Training",
@@ -48,7 +57,8 @@ def test_page_is_complete_and_offline(made):
         "What next",
     ]
     assert not re.search(r"<script|<link|@import|(src|href)=\"(?!data:|#)", page)
-    assert page.count("<img") >= 8
+    assert page.count("<img") >= 10
+    assert "Measured of it: vun 0.5" in page and "pfgm sample small" in page
     assert "CC-BY-4.0" in page
     assert messages[-1].startswith("Done in ")
 
