@@ -21,8 +21,8 @@ from benchmarks import tables
 from benchmarks.runner import Benchmark, Table, dimension_argument, machine, parser
 from modalities.graphs import Graphs, Part
 from modalities.graphs.metrics import Kernel, Suite
-from modalities.graphs.objects import adjacency
 from modalities.graphs.recipes import RECIPES
+from modalities.graphs.simple import adjacency
 from modalities.graphs.statistics import STATISTICS, Statistic
 from pfgm_science.data import Dataset
 from pfgm_science.model import Model, fit

@@ -69,7 +69,8 @@ class Graphs:
         return 2 * self.density - 1
 
     def fit(self, data: Dataset) -> Graphs:
-        from modalities.graphs.objects import checked, edge_keys, is_networkx, node_keys
+        from modalities.graphs.joint import edge_keys, node_keys
+        from modalities.graphs.objects import checked, is_networkx
 
         graphs, names = checked(data.objects)
         if not graphs:
@@ -119,7 +120,8 @@ class Graphs:
 
     def decode(self, batch: Batch) -> list[Any]:
         """Graphs of the kind that `fit` was given; a pair is an edge where it is nearer to one than to none."""
-        from modalities.graphs.objects import networks, simple
+        from modalities.graphs.objects import networks
+        from modalities.graphs.simple import simple
 
         layout = self.layout
         mask = layout.mask(torch.full((len(batch),), layout.nodes)) if batch.mask is None else batch.mask

@@ -323,7 +323,7 @@ def _gdss_part(part: str, count: int) -> Array:
 def _spectre_graphs(path: str | os.PathLike[str]) -> list[Data]:
     import torch
 
-    from modalities.graphs.objects import simple
+    from modalities.graphs.simple import simple
 
     with reading(path) as existing:
         try:

@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any
 import networkx as nx
 import numpy as np
 
-from modalities.graphs import edgelist, graph6, graphml, nodelink, tensors, tudataset
-from modalities.graphs.objects import LABEL, Parsed, checked, edge_keys, joint, networks, node_keys, parse
+from modalities.graphs.files import edgelist, graph6, graphml, nodelink, tensors, tudataset
+from modalities.graphs.joint import edge_keys, joint, node_keys
+from modalities.graphs.objects import checked, networks
+from modalities.graphs.parsing import LABEL, Parsed, parse
 from pfgm_science.data import Dataset, checked_labels, nothing_usable
 from pfgm_science.errors import BadRecord, ConfigError, DataError
 from pfgm_science.files import new_folder, reading, replacing

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch_geometric.data import Data
 
-from modalities.graphs.objects import adjacency
+from modalities.graphs.simple import adjacency
 from pfgm_science.errors import ConfigError
 
 Array = np.ndarray[Any, Any]

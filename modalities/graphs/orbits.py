@@ -19,7 +19,7 @@ import numpy as np
 from scipy.sparse import csr_array
 from torch_geometric.data import Data
 
-from modalities.graphs.objects import adjacency
+from modalities.graphs.simple import adjacency
 
 Array = np.ndarray[Any, Any]
 

@@ -9,7 +9,7 @@ import networkx as nx
 import numpy as np
 from scipy.sparse.csgraph import connected_components, shortest_path
 
-from modalities.graphs.objects import adjacency
+from modalities.graphs.simple import adjacency
 
 if TYPE_CHECKING:
     from torch_geometric.data import Data

@@ -15,7 +15,7 @@ import networkx as nx
 import numpy as np
 from scipy.spatial import Delaunay, QhullError
 
-from modalities.graphs.objects import simple
+from modalities.graphs.simple import simple
 from pfgm_science.errors import ConfigError, DataError
 
 if TYPE_CHECKING:

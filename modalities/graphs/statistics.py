@@ -15,8 +15,8 @@ import numpy as np
 from scipy.linalg import eigvalsh
 from torch_geometric.data import Data
 
-from modalities.graphs.objects import adjacency
 from modalities.graphs.orbits import node_orbits, union
+from modalities.graphs.simple import adjacency
 from pfgm_science.errors import ConfigError, DataError
 
 Array = np.ndarray[Any, Any]

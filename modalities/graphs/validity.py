@@ -16,8 +16,8 @@ import numpy as np
 from scipy.stats import chi2
 from torch_geometric.data import Data
 
-from modalities.graphs.objects import adjacency
 from modalities.graphs.orbits import union
+from modalities.graphs.simple import adjacency
 from pfgm_science.errors import PfgmError
 
 Array = np.ndarray[Any, Any]

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.sparse.csgraph import connected_components
 
+from modalities.graphs.joint import edge_keys, node_keys
 from modalities.graphs.metrics import evaluate, vun
-from modalities.graphs.objects import adjacency, checked, edge_keys, node_keys
+from modalities.graphs.objects import checked
 from modalities.graphs.positions import positions
+from modalities.graphs.simple import adjacency
 from pfgm_science.errors import DataError
 from pfgm_science.figures import CSS_INCH, GENERATED, INK, MUTED, PAPER, REAL, label, new_figure
 from pfgm_science.report import Figure as ReportFigure

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from modalities.graphs import Graphs, Part
 from modalities.graphs.layout import Layout
-from modalities.graphs.objects import simple
+from modalities.graphs.simple import simple
 from modalities.images.adapter import Images
 from modalities.vectors.adapter import Vectors
 from pfgm_science.batch import Batch

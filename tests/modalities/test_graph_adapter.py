@@ -15,7 +15,7 @@ import pfgm_science as pfgm
 from modalities.graphs import Graphs, Part
 from modalities.graphs.attributes import ROOT_2, Attribute
 from modalities.graphs.cost import notice
-from modalities.graphs.objects import adjacency, simple
+from modalities.graphs.simple import adjacency, simple
 from pfgm_science.data import Dataset
 from pfgm_science.errors import ConfigError, DataError
 from pfgm_science.model import Model, configure

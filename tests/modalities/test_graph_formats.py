@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from torch_geometric.data import Data, InMemoryDataset
 
 from modalities.graphs.formats import Record, read, stream, write
-from modalities.graphs.objects import adjacency, simple
+from modalities.graphs.simple import adjacency, simple
 from pfgm_science.errors import BadRecord, ConfigError, DataError, PfgmError
 
 fuzz = settings(
@@ -791,7 +791,7 @@ def test_deeply_nested_json_is_no_crash(tmp_path: Path) -> None:
 
 
 def test_chunks_of_json_may_end_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from modalities.graphs import nodelink
+    from modalities.graphs.files import nodelink
 
     graph = nx.path_graph(2)
     nx.set_node_attributes(graph, '\\"[{', "a")

@@ -23,8 +23,8 @@ from torch_geometric.data import Data
 
 from modalities.graphs import gin, validity
 from modalities.graphs.metrics import SIGMA, Suite, evaluate, floor, gram, mmd2, ratio, vun
-from modalities.graphs.objects import adjacency
 from modalities.graphs.orbits import orbit_counts
+from modalities.graphs.simple import adjacency
 from modalities.graphs.statistics import STATISTICS, describe, normalised_laplacian, wavelet_filters
 from modalities.graphs.validity import (
     blocks_fit,

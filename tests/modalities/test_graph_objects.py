@@ -14,19 +14,9 @@ from hypothesis import strategies as st
 from torch_geometric.data import Data, InMemoryDataset
 from torch_geometric.utils import coalesce
 
-from modalities.graphs.objects import (
-    MAX_NODES,
-    adjacency,
-    checked,
-    edge_keys,
-    from_networkx,
-    is_networkx,
-    networks,
-    node_keys,
-    problem,
-    simple,
-    to_networkx,
-)
+from modalities.graphs.joint import edge_keys, node_keys
+from modalities.graphs.objects import checked, from_networkx, is_networkx, networks, problem, to_networkx
+from modalities.graphs.simple import MAX_NODES, adjacency, simple
 from pfgm_science.errors import DataError
 
 fuzz = settings(deadline=None, derandomize=True, max_examples=40)

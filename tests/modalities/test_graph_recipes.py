@@ -25,7 +25,6 @@ from torch_geometric.data import Data
 
 from modalities.graphs import datasets
 from modalities.graphs.datasets import citations, gdss_split, load, spectre_split
-from modalities.graphs.objects import adjacency
 from modalities.graphs.recipes import (
     RECIPES,
     Communities,
@@ -44,6 +43,7 @@ from modalities.graphs.recipes import (
     sbm,
     tree,
 )
+from modalities.graphs.simple import adjacency
 from pfgm_science.data import Dataset
 from pfgm_science.errors import ConfigError, DataError, PfgmError
 

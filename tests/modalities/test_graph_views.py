@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modalities.graphs import recipes, views
-from modalities.graphs.objects import adjacency, simple
 from modalities.graphs.positions import crossings, positions
+from modalities.graphs.simple import adjacency, simple
 from pfgm_science.errors import DataError
 from pfgm_science.figures import png
 from pfgm_science.report import Figure, Section, Table

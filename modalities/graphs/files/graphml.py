@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 
 import networkx as nx
 
-from modalities.graphs.objects import MAX_NODES
+from modalities.graphs.simple import MAX_NODES
 from pfgm_science.errors import DataError
 
 _SPACE = f"{{{nx.GraphMLReader.NS_GRAPHML}}}"

@@ -11,8 +11,8 @@ from typing import Any, TextIO
 import networkx as nx
 import numpy as np
 
-from modalities.graphs.lines import lines
-from modalities.graphs.objects import MAX_NODES, size_problem
+from modalities.graphs.files.lines import lines
+from modalities.graphs.simple import MAX_NODES, size_problem
 from pfgm_science.errors import DataError
 
 Array = np.ndarray[Any, Any]

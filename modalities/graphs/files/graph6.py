@@ -11,8 +11,8 @@ from typing import Any
 
 import networkx as nx
 
-from modalities.graphs.lines import lines
-from modalities.graphs.objects import MAX_NODES, size_problem
+from modalities.graphs.files.lines import lines
+from modalities.graphs.simple import MAX_NODES, size_problem
 from pfgm_science.errors import DataError
 
 _LONGEST = 2 * MAX_NODES**2  # bytes of a line: sparse6 takes at most 16 bits an edge

@@ -15,8 +15,8 @@ from typing import Any
 
 import networkx as nx
 
-from modalities.graphs.lines import lines
-from modalities.graphs.objects import MAX_NODES, size_problem
+from modalities.graphs.files.lines import lines
+from modalities.graphs.simple import MAX_NODES, size_problem
 from pfgm_science.errors import DataError
 
 _LONGEST = 10_000  # bytes of a line

@@ -16,7 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from modalities.graphs.objects import LABEL, Parsed, edge_keys, node_keys, parse, simple, size_problem
+from modalities.graphs.joint import edge_keys, node_keys
+from modalities.graphs.parsing import LABEL, Parsed, parse
+from modalities.graphs.simple import simple, size_problem
 from pfgm_science.errors import DataError
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""One module for each format of files; `modalities.graphs.formats` goes by the ending of the name."""
