@@ -43,7 +43,8 @@ class Task:
     """One set of graphs: how many are trained on, compared with and generated, and what is measured.
 
     fold: the test graphs are the first of the same draw, as in GDSS, and not a draw of their own. valid: name of the
-    check (None: there is none). sweep, headline: settings of training. seeds: of sampling, in the headline.
+    check (None: there is none). sweep, headline: settings of training. seeds: of sampling, in the headline. curve:
+    graphs that are judged at each checkpoint of the long run, 0 for none.
     """
 
     recipe: str
@@ -57,6 +58,7 @@ class Task:
     sweep: Mapping[str, Any] = field(default_factory=dict)
     headline: Mapping[str, Any] = field(default_factory=dict)
     seeds: tuple[int, ...] = (0, 1, 2)
+    curve: int = 0
 
 
 SMALL: dict[str, Any] = {"batch_size": 32, "learning_rate": 1e-3, "decay": "cosine", "checkpoint_every": 250}
@@ -81,12 +83,11 @@ TASKS = {
         headline=LONG | {"steps": 6000},
         seeds=FIVE,
     ),
-    "planar": Task("planar", 128, 40, "planar", generated=40, headline=LARGE, seeds=FIVE),
-    "tree": Task("tree", 128, 40, "tree", generated=40, headline=LARGE, seeds=FIVE),
+    "planar": Task("planar", 128, 40, "planar", generated=40, headline=LARGE, seeds=FIVE, curve=40),
+    "tree": Task("tree", 128, 40, "tree", generated=40, headline=LARGE, seeds=FIVE, curve=40),
 }
 SWEEPS, LONG_RUNS = ("planar-20", "tree-20"), ("planar-20", "tree-20", "community-small")
 SWEEP_COUNT = 500
-CURVE_COUNT = 40  # graphs at each point of the curve over training
 HEADLINE_DIMENSION = 512.0
 FLOOR_SEEDS = 5
 EVALUATIONS = 35
@@ -141,18 +142,6 @@ def headline(arguments: argparse.Namespace) -> None:
     _show(arguments, "graphs-headline")
 
 
-def curve(arguments: argparse.Namespace) -> None:
-    """The long run again, with V.U.N. at each checkpoint."""
-    for name in arguments.tasks or ("planar", "tree"):
-        table = _table("curve", name, arguments, CURVE_COUNT, training=TASKS[name].headline)
-
-        def follow(model: Model, step: int, table: Table = table, name: str = name) -> None:
-            table.cell({"step": step}, partial(measure, model, name, CURVE_COUNT, 0))
-
-        headline_model(arguments, name, follow)
-    _show(arguments, "graphs-curve")
-
-
 def completion(arguments: argparse.Namespace) -> None:
     """Samples that have a given part in them: how many have it exactly, of the size asked for, and are valid."""
     for name in arguments.tasks or SWEEPS:
@@ -168,7 +157,7 @@ def completion(arguments: argparse.Namespace) -> None:
 def completed(model: Model, name: str, share: float, repeats: int, count: int = 1000) -> dict[str, Any]:
     """Figures of samples around the first nodes of a test graph, as connected as the graph allows."""
     whole = test_graphs(name)[0]
-    part = first_nodes(whole, round(share * int(whole.num_nodes)))
+    part = first_nodes(whole, max(round(share * int(whole.num_nodes)), 2))
     size = int(whole.num_nodes)
     with progress(f"completing {share:.0%}") as update:
         samples = model.sample(
@@ -255,12 +244,17 @@ def trained(
         )
 
 
-def headline_model(
-    arguments: argparse.Namespace, name: str, follow: Callable[[Model, int], None] | None = None
-) -> Model:
-    """The network of the long run of a task."""
-    settings = {"dimension": HEADLINE_DIMENSION, "seed": 0, **TASKS[name].headline}
-    return trained(arguments, name, "headline", settings, follow)
+def headline_model(arguments: argparse.Namespace, name: str) -> Model:
+    """The network of the long run of a task; where a curve is wanted, V.U.N. is measured at every checkpoint."""
+    task = TASKS[name]
+    follow = None
+    if task.curve:
+        table = _table("curve", name, arguments, task.curve, training=task.headline, dimension=HEADLINE_DIMENSION)
+
+        def follow(model: Model, step: int) -> None:
+            table.cell({"step": step}, partial(measure, model, name, task.curve, 0))
+
+    return trained(arguments, name, "headline", {"dimension": HEADLINE_DIMENSION, "seed": 0, **task.headline}, follow)
 
 
 def _run_of(way: str, D: float) -> tuple[str, dict[str, Any]]:
@@ -304,7 +298,6 @@ def _show(arguments: argparse.Namespace, name: str) -> None:
 STUDIES: dict[str, Callable[[argparse.Namespace], None]] = {
     "sweep": sweep,
     "headline": headline,
-    "curve": curve,
     "completion": completion,
 }
 BENCHMARK = Benchmark("graphs", "planar-20, tree-20: V.U.N. and MMD against D, the long runs, completion", main)
