@@ -90,7 +90,7 @@ SWEEPS, LONG_RUNS = ("planar-20", "tree-20"), ("planar-20", "tree-20", "communit
 SWEEP_COUNT = 500
 HEADLINE_DIMENSION = 512.0
 FLOOR_SEEDS = 5
-EVALUATIONS = 35
+EVALUATIONS, MANY = 35, 79  # of samples: everywhere; in the headline beside them
 
 
 def main(argv: Sequence[str]) -> int:
@@ -134,11 +134,11 @@ def headline(arguments: argparse.Namespace) -> None:
             "headline", name, arguments, task.generated, training=task.headline, dimension=HEADLINE_DIMENSION
         )
         _floors(table, name, task.generated)
-        for seed in task.seeds:
-            key = {"seed": seed, "evaluations": EVALUATIONS}
+        for seed, evaluations in product(task.seeds, (EVALUATIONS, MANY)):
+            key = {"seed": seed, "evaluations": evaluations}
             if table.find(key) is None:
                 model = headline_model(arguments, name)
-                table.cell(key, partial(measure, model, name, task.generated, seed))
+                table.cell(key, partial(measure, model, name, task.generated, seed, evaluations=evaluations))
     _show(arguments, "graphs-headline")
 
 
@@ -185,15 +185,18 @@ def first_nodes(graph: Any, count: int) -> Any:
     return from_networkx([ordered])[0][0]
 
 
-def measure(model: Model, name: str, count: int, seed: int, dimension: float | None = None) -> dict[str, Any]:
-    """Figures of samples; evaluations are calls of the network."""
+def measure(
+    model: Model, name: str, count: int, seed: int, dimension: float | None = None, evaluations: int | None = None
+) -> dict[str, Any]:
+    """Figures of samples; evaluations are calls of the network, EVALUATIONS if None."""
+    calls = EVALUATIONS if evaluations is None else evaluations
     started = time.monotonic()
     with progress(f"sampling {name}") as update:
         samples = model.sample(
             count,
             seed=1000 + seed,
             dimension=dimension,
-            evaluations=max(EVALUATIONS // model.calls(dimension), 1),
+            evaluations=max(calls // model.calls(dimension), 1),
             on_state=update,
         )
     seconds = time.monotonic() - started

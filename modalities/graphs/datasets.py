@@ -17,10 +17,8 @@ import gzip
 import importlib.util
 import io
 import os
-import pickle
 import zipfile
 import zlib
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import fields, replace
@@ -56,12 +54,7 @@ _SPECTRE = "K. Martinkus et al., SPECTRE, ICML 2022, arXiv 2204.01613"
 _GDSS = "J. Jo et al., Score-based Generative Modeling of Graphs via SDEs (GDSS), ICML 2022, arXiv 2202.02514"
 _OURS = "drawn by modalities.graphs.recipes"
 _FREE = "none needed: drawn on this machine"
-_MOST_BYTES = 1 << 26  # of a file that is unpickled; ind.citeseer.graph has 85 kB
 _MOSES_FOLDER = "moses/dataset/data"
-_PLAIN = {
-    ("collections", "defaultdict"): defaultdict,
-    **{(module, kind.__name__): kind for module in ("__builtin__", "builtins") for kind in (list, dict, int)},
-}
 
 PLANAR = DatasetInfo(
     name="planar",
@@ -232,6 +225,7 @@ def spectre(path: str | os.PathLike[str], part: str = "train") -> Dataset:
 
 def ego_small(path: str | os.PathLike[str], part: str = "train") -> Dataset:
     """The first 200 graphs of `recipes.ego_graphs` of ind.citeseer.graph; part as in `gdss_split`, or "all"."""
+    from modalities.graphs.files.planetoid import citations
     from modalities.graphs.recipes import ego_graphs
 
     graphs = ego_graphs(citations(path))[:200]
@@ -273,45 +267,6 @@ def moses(path: str | os.PathLike[str], part: str = "train", count: int = 50_000
     """
     _choice("part", part, dict.fromkeys(("train", "test", "test_scaffolds")))
     return _molecules(_some(_moses_smiles(path, part), count, seed), {}, MOSES)
-
-
-def citations(path: str | os.PathLike[str]) -> dict[int, list[int]]:
-    """Node -> neighbours of a file `ind.*.graph` of Planetoid, a pickle of a dictionary of lists of integers.
-
-    Nothing but dictionaries, lists and integers is unpickled. Raises DataError for any other content.
-    """
-    with reading(path) as existing:
-        if not existing.is_file() or existing.stat().st_size > _MOST_BYTES:
-            raise DataError(f"{path} is no file of at most {_MOST_BYTES >> 20} MiB: it is not ind.citeseer.graph.")
-        data = existing.read_bytes()
-    try:
-        loaded = _Plain(io.BytesIO(data), encoding="latin1").load()
-    except Exception as error:  # damaged pickles raise a dozen types
-        raise DataError(
-            f"cannot read {path} as a pickle of a dictionary of lists of integers ({error or type(error).__name__}). "
-            f"{EGO_SMALL.how}."
-        ) from error
-    if not _lists_of_integers(loaded):
-        raise DataError(f"{path} does not hold a dictionary of lists of integers. {EGO_SMALL.how}.")
-    return dict(loaded)
-
-
-class _Plain(pickle.Unpickler):
-    """An unpickler that knows dictionaries, lists and integers, and can call nothing else."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in _PLAIN:
-            raise DataError(f"it asks for {module}.{name}, which could run a program, and is refused")
-        return _PLAIN[module, name]
-
-
-def _lists_of_integers(loaded: Any) -> bool:
-    if not isinstance(loaded, dict) or not loaded:
-        return False
-    return all(
-        type(node) is int and type(near) is list and all(type(other) is int for other in near)
-        for node, near in loaded.items()
-    )
 
 
 def _gdss_part(part: str, count: int) -> Array:

@@ -24,7 +24,8 @@ from scipy.spatial import ConvexHull
 from torch_geometric.data import Data
 
 from modalities.graphs import datasets
-from modalities.graphs.datasets import citations, gdss_split, load, spectre_split
+from modalities.graphs.datasets import gdss_split, load, spectre_split
+from modalities.graphs.files.planetoid import citations
 from modalities.graphs.recipes import (
     RECIPES,
     Communities,
