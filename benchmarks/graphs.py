@@ -63,7 +63,7 @@ class Task:
 
 SMALL: dict[str, Any] = {"batch_size": 32, "learning_rate": 1e-3, "decay": "cosine", "checkpoint_every": 250}
 SHORT: dict[str, Any] = SMALL | {"steps": 2000, "ema_half_life": 4_000}
-LONG: dict[str, Any] = SMALL | {"steps": 20_000, "ema_half_life": 20_000}
+LONG: dict[str, Any] = SMALL | {"steps": 9000, "ema_half_life": 20_000}
 LARGE: dict[str, Any] = SMALL | {"batch_size": 16, "steps": 8000, "ema_half_life": 8_000, "checkpoint_every": 1000}
 COMMUNITIES: dict[str, Any] = LONG | {"steps": 6000}
 FIVE = (0, 1, 2, 3, 4)
