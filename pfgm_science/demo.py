@@ -64,7 +64,8 @@ def demo(
     fast = _fast(model, seed)
     on_message("A toy in the plane: eight Gaussians.")
     flow = _flow(out, steps, seed, watch)
-    on_message("Graphs and molecules, from the models that come with this package.")
+    if shipped.models():
+        on_message(f"Samples of the models that come with this package: {', '.join(shipped.models())}.")
     shown = _shipped(seed, watch)
     on_message("Drawing.")
     taken = duration(time.monotonic() - started)
