@@ -21,6 +21,7 @@ from pfgm_science.batch import Condition
 from pfgm_science.condition import ESTIMATE, ConditionSpec
 from pfgm_science.embedding import NoiseEmbedding
 from pfgm_science.errors import ConfigError
+from pfgm_science.layers import AdaptiveLayerNorm, zeroed
 
 
 @dataclass(frozen=True)
@@ -147,15 +148,15 @@ class _Layer(nn.Module):
         super().__init__()
         width, pair_width = config.width, config.pair_width
         self.heads, self.product = config.heads, config.product
-        self.node_norm = _Norm(width, config.embedding)
-        self.pair_norm = _Norm(pair_width, config.embedding)
+        self.node_norm = AdaptiveLayerNorm(width, config.embedding)
+        self.pair_norm = AdaptiveLayerNorm(pair_width, config.embedding)
         self.query_key_value = nn.Linear(width, 3 * width)
         self.matrices = nn.Linear(pair_width, config.heads + 3 * config.product)
         self.attended = nn.Linear(width + config.product, width)
         self.node_ff = _FeedForward(width, 2 * width, config.embedding, config.dropout)
         self.pair_in = nn.Linear(pair_width + config.heads + config.product, 2 * pair_width)
         self.ends = nn.Linear(width, 2 * pair_width)
-        self.pair_out = _zeroed(nn.Linear(2 * pair_width, pair_width))
+        self.pair_out = zeroed(nn.Linear(2 * pair_width, pair_width))
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, h: Tensor, e: Tensor, embedding: Tensor, frame: _Frame) -> tuple[Tensor, Tensor]:
@@ -186,9 +187,9 @@ class _Layer(nn.Module):
 class _FeedForward(nn.Module):
     def __init__(self, width: int, inner: int, embedding: int, dropout: float) -> None:
         super().__init__()
-        self.norm = _Norm(width, embedding)
+        self.norm = AdaptiveLayerNorm(width, embedding)
         self.first = nn.Linear(width, inner)
-        self.second = _zeroed(nn.Linear(inner, width))
+        self.second = zeroed(nn.Linear(inner, width))
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, h: Tensor, embedding: Tensor) -> Tensor:
@@ -196,25 +197,11 @@ class _FeedForward(nn.Module):
         return updated
 
 
-class _Norm(nn.Module):
-    """Layer norm whose scale and shift are set by the embedding."""
-
-    def __init__(self, width: int, embedding: int) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(width, elementwise_affine=False)
-        self.modulation = _zeroed(nn.Linear(embedding, 2 * width))
-
-    def forward(self, h: Tensor, embedding: Tensor) -> Tensor:
-        scale, shift = self.modulation(embedding)[:, None].chunk(2, dim=2)
-        modulated: Tensor = torch.addcmul(shift, self.norm(h), 1 + scale)
-        return modulated
-
-
 class _Exit(nn.Module):
     def __init__(self, width: int, channels: int, embedding: int) -> None:
         super().__init__()
-        self.norm = _Norm(width, embedding)
-        self.linear = _zeroed(nn.Linear(width, channels))
+        self.norm = AdaptiveLayerNorm(width, embedding)
+        self.linear = zeroed(nn.Linear(width, channels))
 
     def forward(self, h: Tensor, embedding: Tensor) -> Tensor:
         answer: Tensor = self.linear(self.norm(h, embedding))
@@ -233,9 +220,3 @@ def random_walks(adjacency: Tensor, steps: int) -> Tensor:
     for _ in range(steps - 1):
         powers.append(powers[-1] @ step)
     return torch.stack(powers, 1)
-
-
-def _zeroed(layer: nn.Linear) -> nn.Linear:
-    for parameter in layer.parameters():
-        nn.init.zeros_(parameter)
-    return layer

@@ -20,6 +20,7 @@ from pfgm_science.batch import Condition
 from pfgm_science.condition import ConditionSpec
 from pfgm_science.embedding import NoiseEmbedding
 from pfgm_science.errors import ConfigError
+from pfgm_science.layers import AdaptiveLayerNorm, zeroed
 
 Shape = tuple[int, int, int]  # channels, height, width
 Layer = TypeVar("Layer", bound=nn.Module)
@@ -125,7 +126,7 @@ class UNet(nn.Module):
         self.up = nn.ModuleList(stage(2 * widths[i], i, config.blocks) for i in levels)
         self.grow = nn.ModuleList(nn.ConvTranspose2d(widths[i + 1], widths[i], 2, stride=2) for i in levels[:-1])
         self.norm = _group_norm(widths[0])
-        self.exit = _zeroed(nn.Conv2d(widths[0], pixels, 3, padding=1))
+        self.exit = zeroed(nn.Conv2d(widths[0], pixels, 3, padding=1))
 
     def forward(
         self, x: Tensor, noise_level: Tensor, condition: Condition | None = None, mask: Tensor | None = None
@@ -172,8 +173,8 @@ class DiT(nn.Module):
         self.blocks = nn.ModuleList(
             _TransformerBlock(config.width, config.heads, config.dropout) for _ in range(config.depth)
         )
-        self.norm = _AdaptiveLayerNorm(config.width, config.width)
-        self.exit = _zeroed(nn.Linear(config.width, pixels))
+        self.norm = AdaptiveLayerNorm(config.width, config.width)
+        self.exit = zeroed(nn.Linear(config.width, pixels))
 
     def forward(
         self, x: Tensor, noise_level: Tensor, condition: Condition | None = None, mask: Tensor | None = None
@@ -213,7 +214,7 @@ class _ResidualBlock(nn.Module):
         self.first = nn.Conv2d(entry, width, 3, padding=1)
         self.adaptive = _AdaptiveGroupNorm(width, embedding)
         self.dropout = nn.Dropout(dropout)
-        self.second = _zeroed(nn.Conv2d(width, width, 3, padding=1))
+        self.second = zeroed(nn.Conv2d(width, width, 3, padding=1))
         self.skip = nn.Conv2d(entry, width, 1) if entry != width else nn.Identity()
 
     def forward(self, h: Tensor, embedding: Tensor) -> Tensor:
@@ -229,7 +230,7 @@ class _AdaptiveGroupNorm(nn.Module):
     def __init__(self, width: int, embedding: int) -> None:
         super().__init__()
         self.norm = _group_norm(width, affine=False)
-        self.modulation = _zeroed(nn.Linear(embedding, 2 * width))
+        self.modulation = zeroed(nn.Linear(embedding, 2 * width))
 
     def forward(self, h: Tensor, embedding: Tensor) -> Tensor:
         scale, shift = self.modulation(embedding)[:, :, None, None].chunk(2, dim=1)
@@ -245,7 +246,7 @@ class _Attention(nn.Module):
         self.heads = width // 32 if width % 32 == 0 else 1
         self.norm = _group_norm(width)
         self.project = nn.Conv2d(width, 3 * width, 1)
-        self.exit = _zeroed(nn.Conv2d(width, width, 1))
+        self.exit = zeroed(nn.Conv2d(width, width, 1))
 
     def forward(self, h: Tensor) -> Tensor:
         pattern = "b (three head c) row column -> three b head (row column) c"
@@ -260,14 +261,14 @@ class _TransformerBlock(nn.Module):
     def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()
         self.heads = heads
-        self.first = _AdaptiveLayerNorm(width, width)
+        self.first = AdaptiveLayerNorm(width, width)
         self.project = nn.Linear(width, 3 * width)
         self.mix = nn.Linear(width, width)
-        self.second = _AdaptiveLayerNorm(width, width)
+        self.second = AdaptiveLayerNorm(width, width)
         self.widen = nn.Linear(width, 4 * width)
         self.narrow = nn.Linear(4 * width, width)
         self.dropout = nn.Dropout(dropout)
-        self.gates = _zeroed(nn.Linear(width, 2 * width))
+        self.gates = zeroed(nn.Linear(width, 2 * width))
 
     def forward(self, h: Tensor, embedding: Tensor) -> Tensor:
         attention_gate, network_gate = self.gates(embedding)[:, None].chunk(2, dim=2)
@@ -278,18 +279,6 @@ class _TransformerBlock(nn.Module):
         inner = F.gelu(self.widen(self.second(h, embedding)), approximate="tanh")
         updated: Tensor = h + network_gate * self.dropout(self.narrow(inner))
         return updated
-
-
-class _AdaptiveLayerNorm(nn.Module):
-    def __init__(self, width: int, embedding: int) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(width, elementwise_affine=False)
-        self.modulation = _zeroed(nn.Linear(embedding, 2 * width))
-
-    def forward(self, h: Tensor, embedding: Tensor) -> Tensor:
-        scale, shift = self.modulation(embedding)[:, None].chunk(2, dim=2)
-        modulated: Tensor = shift + self.norm(h) * (1 + scale)
-        return modulated
 
 
 def _positions(rows: int, columns: int, width: int) -> Tensor:
@@ -314,12 +303,6 @@ def _finish(h: Tensor, x: Tensor, mask: Tensor | None) -> Tensor:
 def _group_norm(width: int, affine: bool = True) -> nn.GroupNorm:
     """At most 8 groups, of at least 4 channels each."""
     return nn.GroupNorm(math.gcd(8, width // 4), width, affine=affine)
-
-
-def _zeroed(layer: Layer) -> Layer:
-    for parameter in layer.parameters():
-        nn.init.zeros_(parameter)
-    return layer
 
 
 def _checked(shape: Shape) -> Shape:

@@ -12,6 +12,7 @@ from pfgm_science.batch import Condition
 from pfgm_science.condition import ConditionSpec
 from pfgm_science.embedding import NoiseEmbedding
 from pfgm_science.errors import ConfigError
+from pfgm_science.layers import zeroed
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class ResidualMLP(nn.Module):
         self.embedding = NoiseEmbedding(config.embedding, specs)
         self.entry = nn.Linear(features, config.width)
         self.blocks = nn.ModuleList(_Block(config.width, config.embedding, config.dropout) for _ in range(config.depth))
-        self.exit = _zeroed(nn.Linear(config.width, features))
+        self.exit = zeroed(nn.Linear(config.width, features))
 
     def forward(
         self, x: Tensor, noise_level: Tensor, condition: Condition | None = None, mask: Tensor | None = None
@@ -67,19 +68,13 @@ class _Block(nn.Module):
     def __init__(self, width: int, embedding: int, dropout: float) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(width, elementwise_affine=False)
-        self.modulation = _zeroed(nn.Linear(embedding, 2 * width))
+        self.modulation = zeroed(nn.Linear(embedding, 2 * width))
         self.first = nn.Linear(width, width)
         self.dropout = nn.Dropout(dropout)
-        self.second = _zeroed(nn.Linear(width, width))
+        self.second = zeroed(nn.Linear(width, width))
 
     def forward(self, h: Tensor, embedding: Tensor) -> Tensor:
         scale, shift = self.modulation(embedding).chunk(2, dim=1)
         inner = F.silu(self.first(shift + self.norm(h) * (1 + scale)))
         updated: Tensor = h + self.second(self.dropout(inner))
         return updated
-
-
-def _zeroed(layer: nn.Linear) -> nn.Linear:
-    for parameter in layer.parameters():
-        nn.init.zeros_(parameter)
-    return layer
