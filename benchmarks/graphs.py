@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -63,7 +64,7 @@ class Task:
 
 SMALL: dict[str, Any] = {"batch_size": 32, "learning_rate": 1e-3, "decay": "cosine", "checkpoint_every": 250}
 SHORT: dict[str, Any] = SMALL | {"steps": 2000, "ema_half_life": 4_000}
-LONG: dict[str, Any] = SMALL | {"steps": 9000, "ema_half_life": 20_000}
+LONG: dict[str, Any] = SMALL | {"learning_rate": 2e-3, "steps": 12_000, "ema_half_life": 20_000}
 LARGE: dict[str, Any] = SMALL | {"batch_size": 16, "steps": 8000, "ema_half_life": 8_000, "checkpoint_every": 1000}
 COMMUNITIES: dict[str, Any] = LONG | {"steps": 6000}
 FIVE = (0, 1, 2, 3, 4)
@@ -88,9 +89,10 @@ TASKS = {
 }
 SWEEPS, LONG_RUNS = ("planar-20", "tree-20"), ("planar-20", "tree-20", "community-small")
 SWEEP_COUNT = 500
-HEADLINE_DIMENSION = 512.0
+HEADLINE_DIMENSION = 2048.0
 FLOOR_SEEDS = 5
 EVALUATIONS, MANY = 35, 79  # of samples: everywhere; in the headline beside them
+EARLY = 1000  # steps after which a copy of the network is kept, for autoguidance
 
 
 def main(argv: Sequence[str]) -> int:
@@ -250,14 +252,22 @@ def trained(
 def headline_model(arguments: argparse.Namespace, name: str) -> Model:
     """The network of the long run of a task; where a curve is wanted, V.U.N. is measured at every checkpoint."""
     task = TASKS[name]
-    follow = None
+    table = None
     if task.curve:
         table = _table("curve", name, arguments, task.curve, training=task.headline, dimension=HEADLINE_DIMENSION)
 
-        def follow(model: Model, step: int) -> None:
+    def follow(model: Model, step: int) -> None:
+        if step == EARLY:
+            model.save(early_path(arguments, name))
+        if table is not None:
             table.cell({"step": step}, partial(measure, model, name, task.curve, 0))
 
     return trained(arguments, name, "headline", {"dimension": HEADLINE_DIMENSION, "seed": 0, **task.headline}, follow)
+
+
+def early_path(arguments: argparse.Namespace, name: str) -> Path:
+    """Where the long run of a task leaves a copy of its network as it was after EARLY steps."""
+    return Path(arguments.runs) / f"{name}-early.safetensors"
 
 
 def _run_of(way: str, D: float) -> tuple[str, dict[str, Any]]:
