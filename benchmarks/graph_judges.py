@@ -75,7 +75,7 @@ def compared(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _difference(ours: Report, figures: dict[str, float]) -> float:
-    """The largest between our values and those of synthetic-graph-benchmarks."""
+    """The largest between our values and those of synthetic-graph-benchmarks, which has no random features."""
     pairs = [(value, figures.get(f"synthetic {key}")) for key, value in ours.figures().items()]
     return max(abs(value - other) for value, other in pairs if other is not None)
 
@@ -108,10 +108,16 @@ def _synthetic(name: str, generated: list[Any], test: list[Any], train: list[Any
 def _polygraph(generated: list[Any], test: list[Any]) -> dict[str, float]:
     """What polygraph-benchmark says of the statistics that it knows; nothing where it is not installed."""
     try:
-        judge = importlib.import_module("polygraph.metrics.gaussian_tv_mmd")
+        statistics, random_gin, frechet = (
+            importlib.import_module(f"polygraph.metrics.{name}")
+            for name in ("gaussian_tv_mmd", "rbf_mmd", "frechet_distance")
+        )
     except ImportError:
         return {}
-    return {key: float(value) for key, value in judge.GaussianTVMMD2Benchmark(test).compute(generated).items()}
+    found = {key: float(value) for key, value in statistics.GaussianTVMMD2Benchmark(test).compute(generated).items()}
+    found["gin_mmd"] = float(random_gin.RBFGraphNeuralNetworkMMD2(test).compute(generated))
+    found["gin_frechet"] = float(frechet.GraphNeuralNetworkFrechetDistance(test).compute(generated))
+    return found
 
 
 def _judge(module: str) -> Any:

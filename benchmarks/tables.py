@@ -249,8 +249,10 @@ GRAPH_FIGURES = {
     "orbit": "orbit",
     "spectral": "spectral",
     "wavelet": "wavelet",
+    "GIN MMD": "gin_mmd",
+    "GIN FD": "gin_frechet",
 }
-GRAPH_JUDGED = ("degree", "clustering", "orbit", "spectral", "wavelet", "ratio", "vun")
+GRAPH_JUDGED = ("degree", "clustering", "orbit", "spectral", "wavelet", "ratio", "gin_mmd", "vun")
 _SHARES = ("vun", "valid", "unique", "novel")  # shown in percent, as the field does
 
 

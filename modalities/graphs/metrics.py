@@ -2,7 +2,7 @@
 
 The figures are those of the published protocol, on sets of `torch_geometric.data.Data` or `networkx.Graph`. They depend
 on the number of graphs: compare equal numbers, print the `floor` beside them, and repeat over at least five seeds of
-the sampler. Frechet distance, precision and recall: `gin.features` with `pfgm_science.metrics`.
+the sampler. Precision and recall: `gin.features` with `pfgm_science.metrics`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 from scipy.spatial.distance import cdist
 from torch_geometric.data import Data
 
+from modalities.graphs.gin import Distances
 from modalities.graphs.statistics import CLUSTERING_BINS, STATISTICS, Statistic, describe
 from modalities.graphs.validity import VALIDITY, isomorphism_classes, missing
 from pfgm_science.errors import ConfigError, DataError
@@ -52,13 +53,15 @@ class Report:
     """What `evaluate` measured.
 
     mmd: squared MMD of generated and test graphs, by statistic; reference: the same of training and test graphs. ratio:
-    the mean over statistics of the one over the other, None if every denominator is zero. The rest are counts.
+    the mean over statistics of the one over the other, None if every denominator is zero. gin: distances of random
+    features, see `gin.Distances`; empty for a single graph. The rest are counts.
     """
 
     kernel: Kernel
     mmd: Mapping[Statistic, float]
     reference: Mapping[Statistic, float]
     ratio: float | None
+    gin: Mapping[str, float]
     vun: VUN
     generated: int
     test: int
@@ -66,7 +69,7 @@ class Report:
 
     def figures(self) -> dict[str, float]:
         """Every figure about the generated graphs, by name; those that could not be measured are left out."""
-        every: dict[str, Any] = {**dict(self.mmd.items()), "ratio": self.ratio, **vars(self.vun)}
+        every: dict[str, Any] = {**dict(self.mmd.items()), "ratio": self.ratio, **self.gin, **vars(self.vun)}
         return {name: value for name, value in every.items() if isinstance(value, float)}
 
 
@@ -93,6 +96,7 @@ class Suite:
         self.kernel, self.valid, self.statistics = kernel, valid, tuple(statistics)
         self._train, self._test = train, describe(test, statistics)
         self._counts = len(test), len(train)
+        self._gin = Distances(test) if len(test) > 1 else None
         self.reference = self._mmd(describe(train, statistics))
 
     def __call__(self, generated: Graphs) -> Report:
@@ -104,6 +108,7 @@ class Suite:
             found,
             self.reference,
             ratio(found, self.reference),
+            self._gin(generated) if self._gin and len(generated) > 1 else {},
             vun(generated, self._train, self.valid),
             len(generated),
             *self._counts,

@@ -603,7 +603,7 @@ def test_a_suite_gives_what_evaluate_gives() -> None:
 
 def test_figures_of_a_report() -> None:
     figures = evaluate(SETS["generated"], SETS["test"], SETS["train"]).figures()
-    assert list(figures) == [*STATISTICS, "ratio", "unique", "novel", "unique_novel"]
+    assert list(figures) == [*STATISTICS, "ratio", "gin_mmd", "gin_frechet", "unique", "novel", "unique_novel"]
     with_check = evaluate(SETS["generated"], SETS["test"], SETS["train"], valid="planar").figures()
     assert with_check["vun"] == pytest.approx(3 / 7)
 
@@ -633,7 +633,7 @@ def test_the_floor_is_the_spread_of_fresh_draws() -> None:
     assert found["degree"].mean > 0
     with pytest.raises(ConfigError, match="1 seed"):
         floor(test, train, draw, 6, seeds=[1])
-    assert len(floor(test, train, draw, 2, statistics=["degree"], kernel="emd")) == 5
+    assert len(floor(test, train, draw, 2, statistics=["degree"], kernel="emd")) == 7
     assert len(asked) == 8
 
 
@@ -660,6 +660,22 @@ def test_empty_sets_and_unknown_names_are_refused() -> None:
 
 def test_recorded_gin_of_polygraph() -> None:
     np.testing.assert_allclose(gin.features(SETS["generated"][:2], seed=5), POLYGRAPH["gin"], rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["generated", "train"])
+def test_recorded_distances_of_polygraph(name: str) -> None:
+    found = gin.Distances(SETS["test"])(SETS[name])
+    np.testing.assert_allclose(list(found.values()), POLYGRAPH["gin_distances"][name], rtol=1e-4)
+
+
+def test_distances_of_random_features() -> None:
+    assert gin.Distances(SETS["test"])(SETS["test"]) == pytest.approx({"gin_mmd": 0, "gin_frechet": 0}, abs=1e-9)
+    with pytest.raises(DataError, match=r"generated has 1 graph\(s\)"):
+        gin.Distances(SETS["test"])(SETS["test"][:1])
+    report = evaluate(SETS["generated"], SETS["test"], SETS["train"])
+    assert report.figures()["gin_mmd"] == pytest.approx(POLYGRAPH["gin_distances"]["generated"][0], rel=1e-4)
+    one = [nx.path_graph(3)]
+    assert "gin_mmd" not in evaluate(one, one, one).figures()
 
 
 def test_gin_by_hand() -> None:
