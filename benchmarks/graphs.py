@@ -26,7 +26,7 @@ from modalities.graphs.recipes import RECIPES
 from modalities.graphs.simple import adjacency
 from modalities.graphs.statistics import STATISTICS, Statistic
 from pfgm_science.data import Dataset
-from pfgm_science.model import Model, fit
+from pfgm_science.model import Guidance, Model, fit, load
 from pfgm_science.progress import progress
 
 DIMENSIONS = (64.0, 512.0, 2048.0, math.inf)
@@ -92,7 +92,7 @@ SWEEP_COUNT = 500
 HEADLINE_DIMENSION = 2048.0
 FLOOR_SEEDS = 5
 EVALUATIONS, MANY = 35, 79  # of samples: everywhere; in the headline beside them
-EARLY = 1000  # steps after which a copy of the network is kept, for autoguidance
+EARLY, WEIGHT = 1000, 2.0  # steps after which a copy of the network is kept, for autoguidance of this weight
 
 
 def main(argv: Sequence[str]) -> int:
@@ -136,11 +136,12 @@ def headline(arguments: argparse.Namespace) -> None:
             "headline", name, arguments, task.generated, training=task.headline, dimension=HEADLINE_DIMENSION
         )
         _floors(table, name, task.generated)
-        for seed, evaluations in product(task.seeds, (EVALUATIONS, MANY)):
-            key = {"seed": seed, "evaluations": evaluations}
+        for seed, evaluations, weight in product(task.seeds, (EVALUATIONS, MANY), (1.0, WEIGHT)):
+            key = {"seed": seed, "evaluations": evaluations, "guidance": weight}
             if table.find(key) is None:
                 model = headline_model(arguments, name)
-                table.cell(key, partial(measure, model, name, task.generated, seed, evaluations=evaluations))
+                weaker = Guidance(weight, by=load(early_path(arguments, name))) if weight > 1 else None
+                table.cell(key, partial(measure, model, name, task.generated, seed, None, evaluations, weaker))
     _show(arguments, "graphs-headline")
 
 
@@ -188,9 +189,15 @@ def first_nodes(graph: Any, count: int) -> Any:
 
 
 def measure(
-    model: Model, name: str, count: int, seed: int, dimension: float | None = None, evaluations: int | None = None
+    model: Model,
+    name: str,
+    count: int,
+    seed: int,
+    dimension: float | None = None,
+    evaluations: int | None = None,
+    guidance: Guidance | None = None,
 ) -> dict[str, Any]:
-    """Figures of samples; evaluations are calls of the network, EVALUATIONS if None."""
+    """Figures of samples; evaluations: calls of the network, EVALUATIONS if None, with guidance of each of the two."""
     calls = EVALUATIONS if evaluations is None else evaluations
     started = time.monotonic()
     with progress(f"sampling {name}") as update:
@@ -199,6 +206,7 @@ def measure(
             seed=1000 + seed,
             dimension=dimension,
             evaluations=max(calls // model.calls(dimension), 1),
+            guidance=guidance,
             on_state=update,
         )
     seconds = time.monotonic() - started

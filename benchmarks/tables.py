@@ -273,12 +273,14 @@ def graph_sweep(name: str) -> Callable[[Path], str]:
 
 
 def graph_headline(results: Path) -> str:
-    """The long runs: a row a set and number of evaluations, with the floor below."""
+    """The long runs: a row a set, number of evaluations and guidance, with the floor below."""
     rows = []
     for path in sorted(results.glob("graphs-headline-*.json")):
         table, name = Table(path.stem, results), path.stem.removeprefix("graphs-headline-")
-        for n in sorted({c["key"]["evaluations"] for c in table.cells if "evaluations" in c["key"]}):
-            rows.append([name, f"{n} evaluations", *_graph_figures(table, evaluations=n)])
+        ways = {(c["key"]["evaluations"], c["key"]["guidance"]) for c in table.cells if "evaluations" in c["key"]}
+        for n, weight in sorted(ways):
+            words = f"{n} evaluations" + ("" if weight == 1 else f", autoguidance {weight:g}")
+            rows.append([name, words, *_graph_figures(table, evaluations=n, guidance=weight)])
         rows.append([name, "true generator (floor)", *_graph_figures(table, floor=True)])
     return markdown(["graphs", "samples", *GRAPH_FIGURES], rows)
 

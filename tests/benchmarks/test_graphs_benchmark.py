@@ -28,6 +28,7 @@ def words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(graphs, "SWEEP_COUNT", 6)
     monkeypatch.setattr(graphs, "EVALUATIONS", 4)
     monkeypatch.setattr(graphs, "MANY", 5)
+    monkeypatch.setattr(graphs, "EARLY", 2)
     monkeypatch.setattr("modalities.graphs.recipes.RECIPES", {**RECIPES, "tiny": Tree((5, 7))})
     monkeypatch.setattr(graphs, "RECIPES", {**RECIPES, "tiny": Tree((5, 7))})
     monkeypatch.setattr(graphs, "data", data)
@@ -67,7 +68,8 @@ def test_headline_with_its_curve_and_completion(words: list[str], tmp_path: Path
     for study in ("headline", "completion"):
         assert graphs.main([study, "--tasks", "tiny", *words]) == 0
     keys = [c["key"] for c in cells(tmp_path, "graphs-headline-tiny") if "evaluations" in c["key"]]
-    assert [(key["evaluations"], key["seed"]) for key in keys] == [(4, 0), (4, 1), (5, 0), (5, 1)]
+    found = [(key["evaluations"], key["guidance"], key["seed"]) for key in keys]
+    assert found == [(n, weight, seed) for n in (4, 5) for weight in (1, 2) for seed in (0, 1)]
     assert [c["key"]["step"] for c in cells(tmp_path, "graphs-curve-tiny")] == [2, 4]
     results = tmp_path / "results"
     completed = cells(tmp_path, "graphs-completion-tiny")
