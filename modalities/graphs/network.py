@@ -85,7 +85,7 @@ class GraphTransformer(nn.Module):
         estimate = (condition or {}).get(ESTIMATE)
         sizes = self.layout.sizes(mask)
         low, high = cast(Tensor, self.low), cast(Tensor, self.high)
-        frame = _Frame(low, high, sizes, int(sizes.max()) if len(sizes) else 0)
+        frame = _Frame(low, high, sizes, self._largest(sizes))
         nodes, pairs = self._cut(x * mask, frame.nodes)
         embedding = self.embedding(noise_level, condition) + self.size(frame.sizes.to(x.dtype).log()[:, None])
         node_features, pair_features = [nodes], [pairs]
@@ -107,6 +107,14 @@ class GraphTransformer(nn.Module):
         out_nodes = nodes if self.node_exit is None else self.node_exit(h, embedding)
         answer: Tensor = self._uncut(out_nodes, out_pairs).to(x.dtype) * mask
         return answer
+
+    def _largest(self, sizes: Tensor) -> int:
+        """Nodes of the largest graph; where no value may be asked for, as while a CUDA graph is recorded, of any."""
+        if not len(sizes):
+            return 0
+        if sizes.is_meta or (sizes.is_cuda and torch.cuda.is_current_stream_capturing()):
+            return self.layout.nodes
+        return int(sizes.max())
 
     def _cut(self, values: Tensor, nodes: int) -> tuple[Tensor, Tensor]:
         """Nodes and pairs of the largest graph of the batch: the rest is padding."""

@@ -13,9 +13,11 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from modalities.graphs.adapter import Graphs
+from modalities.graphs.recipes import Tree
 from modalities.images.adapter import Images
 from modalities.vectors.adapter import Vectors
-from pfgm_science.denoiser import GivenDimension, at_dimension
+from pfgm_science.denoiser import GivenDimension, Remembering, at_dimension
 from pfgm_science.guidance import autoguidance, classifier_free
 from pfgm_science.model import Model, fit
 from pfgm_science.sampling import last, sample
@@ -27,6 +29,8 @@ TINY: dict[str, Any] = {"steps": 1, "batch_size": 4}
 ROWS = np.random.default_rng(0).normal(size=(40, 20))
 PICTURES = np.random.default_rng(1).integers(0, 256, (12, 8, 8, 1), dtype=np.uint8)
 SMALL = {"channels": 4, "multipliers": [1]}
+SLIM = {"width": 8, "pair_width": 8, "depth": 1, "heads": 2, "product": 2, "walks": 3, "embedding": 8}
+NAMES = ("rows", "rows, any D", "pictures", "graphs")
 
 
 class OnOneDevice(TorchDispatchMode):
@@ -49,6 +53,7 @@ def models() -> dict[str, Model]:
         "rows": fit(Vectors(), ROWS, condition=kinds, dimension=16, **TINY),
         "rows, any D": fit(Vectors(), ROWS, condition=kinds, dimension_range=(8, 64), **TINY),
         "pictures": fit(Images(), PICTURES, dimension=math.inf, network=SMALL, **TINY),
+        "graphs": fit(Graphs(), Tree((4, 7)).draw(12, 0), dimension=64, network=SLIM, **TINY),
     }
 
 
@@ -61,7 +66,7 @@ WAYS = {
 
 @pytest.mark.parametrize("solver", FIXED)
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("name", ["rows", "rows, any D", "pictures"])
+@pytest.mark.parametrize("name", NAMES)
 def test_nothing_in_the_loop_asks_for_a_value(
     name: str, way: str, solver: str, models: dict[str, Model], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -72,12 +77,15 @@ def test_nothing_in_the_loop_asks_for_a_value(
         denoiser = GivenDimension(denoiser, 32.0)
     if name == "pictures":
         denoiser = at_dimension(denoiser, 64.0)
-    shape = model.adapter.template(3, 0).values.shape
+    if name == "graphs":
+        denoiser = Remembering(denoiser)
+    template = model.adapter.template(3, 0)
+    mask = None if template.mask is None else torch.empty_like(template.mask, device="meta")
     condition = {"kind": torch.empty(3, dtype=torch.long, device="meta")} if model.specs else None
-    x = torch.empty(shape, dtype=torch.float64, device="meta")
+    x = torch.empty(template.values.shape, dtype=torch.float64, device="meta")
     with OnOneDevice():
-        end = last(sample(WAYS[way](denoiser), x, LEVELS, solver=FIXED[solver], condition=condition))
-    assert end.x.shape == shape and end.x.is_meta
+        end = last(sample(WAYS[way](denoiser), x, LEVELS, solver=FIXED[solver], condition=condition, mask=mask))
+    assert end.x.shape == x.shape and end.x.is_meta
 
 
 def test_a_value_that_is_asked_for_is_found() -> None:
@@ -96,7 +104,7 @@ def test_a_value_that_is_asked_for_is_found() -> None:
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="one graph for the whole loop needs a GPU")
-@pytest.mark.parametrize("name", ["rows", "rows, any D", "pictures"])
+@pytest.mark.parametrize("name", NAMES)
 def test_a_recorded_loop_draws_the_same(name: str, models: dict[str, Model]) -> None:
     model = models[name].to("cuda")
     how: dict[str, Any] = {"batch_size": 4, "evaluations": 9, "seed": 3}
