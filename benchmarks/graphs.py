@@ -19,14 +19,14 @@ from typing import Any
 import numpy as np
 
 from benchmarks import tables
-from benchmarks.runner import Benchmark, Table, dimension_argument, machine, parser
+from benchmarks.runner import Benchmark, Table, dimension_argument, machine, parser, trained
 from modalities.graphs import Graphs, Part
 from modalities.graphs.metrics import Kernel, Suite
 from modalities.graphs.recipes import RECIPES
 from modalities.graphs.simple import adjacency
 from modalities.graphs.statistics import STATISTICS, Statistic
 from pfgm_science.data import Dataset
-from pfgm_science.model import Guidance, Model, fit, load
+from pfgm_science.model import Guidance, Model, load
 from pfgm_science.progress import progress
 
 DIMENSIONS = (64.0, 512.0, 2048.0, math.inf)
@@ -122,7 +122,7 @@ def sweep(arguments: argparse.Namespace) -> None:
             if table.find(key) is None:
                 run, settings = _run_of(way, D)
                 settings = settings | {"seed": seed} | dict(TASKS[name].sweep)
-                model = trained(arguments, name, f"{run}-seed{seed}", settings)
+                model = trained(arguments, f"{name}-{run}-seed{seed}", Graphs(), data(name)[0], settings)
                 table.cell(key, partial(measure, model, name, SWEEP_COUNT, seed, D))
     for name in arguments.tasks or SWEEPS:
         _show(arguments, f"graphs-sweep-{name}")
@@ -236,27 +236,6 @@ def suite(name: str) -> Suite:
     return Suite(test, train.objects, valid=task.valid, kernel=task.kernel, statistics=task.statistics)
 
 
-def trained(
-    arguments: argparse.Namespace,
-    name: str,
-    run: str,
-    settings: Mapping[str, Any],
-    follow: Callable[[Model, int], None] | None = None,
-) -> Model:
-    """The model of this run: loaded when finished, resumed when cut, trained otherwise. follow: told of checkpoints."""
-    with progress(f"training {name}-{run}") as update:
-        return fit(
-            Graphs(),
-            data(name)[0],
-            folder=arguments.runs / f"{name}-{run}",
-            device=arguments.device,
-            validation=0.0,
-            on_step=lambda p: update(p.step, p.steps),
-            on_checkpoint=follow,
-            **settings,
-        )
-
-
 def headline_model(arguments: argparse.Namespace, name: str) -> Model:
     """The network of the long run of a task; where a curve is wanted, V.U.N. is measured at every checkpoint."""
     task = TASKS[name]
@@ -270,7 +249,8 @@ def headline_model(arguments: argparse.Namespace, name: str) -> Model:
         if table is not None:
             table.cell({"step": step}, partial(measure, model, name, task.curve, 0))
 
-    return trained(arguments, name, "headline", {"dimension": HEADLINE_DIMENSION, "seed": 0, **task.headline}, follow)
+    settings = {"dimension": HEADLINE_DIMENSION, "seed": 0, **task.headline}
+    return trained(arguments, f"{name}-headline", Graphs(), data(name)[0], settings, follow)
 
 
 def early_path(arguments: argparse.Namespace, name: str) -> Path:

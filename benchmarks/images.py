@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from itertools import product
@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import tables
-from benchmarks.runner import Benchmark, Table, dimension_argument, machine, parser
+from benchmarks.runner import Benchmark, Table, dimension_argument, machine, parser, trained
 from modalities.images.adapter import Images
 from modalities.images.judges import Classifier, efficientnet_features, train_classifier
 from modalities.images.metrics import pixel_features
@@ -32,7 +32,7 @@ from pfgm_science.metrics import (
     memorisation,
     precision_recall,
 )
-from pfgm_science.model import Guidance, Model, fit
+from pfgm_science.model import Guidance, Model
 from pfgm_science.progress import progress
 
 SPLIT_SEED = 0
@@ -117,7 +117,8 @@ def sweep(arguments: argparse.Namespace) -> None:
                 if all(table.find(key) for key in keys):
                     continue
                 name, settings = _run_of(way, D)
-                model = trained(arguments, f"{name}-seed{seed}", unlabelled, settings | {"seed": seed} | training)
+                settings = settings | {"seed": seed} | training
+                model = trained(arguments, f"{name}-seed{seed}", Images(), unlabelled, settings)
                 for key in keys:
                     sampler = Sampling(arguments.count, seed, key["evaluations"], dimension=D)
                     table.cell(key, partial(measure, model, train, held_out, sampler))
@@ -193,7 +194,8 @@ def digits(arguments: argparse.Namespace) -> None:
             keys = [{"D": D, "seed": seed, "conditional": conditional} for conditional in (False, True)]
             if all(map(table.find, keys)):
                 continue
-            model = trained(arguments, f"digits-d{D:g}-seed{seed}", train, {"dimension": D, "seed": seed} | training)
+            settings = {"dimension": D, "seed": seed} | training
+            model = trained(arguments, f"digits-d{D:g}-seed{seed}", Images(), train, settings)
             for key in keys:
                 sampler = Sampling(arguments.count, seed, 35, conditional=bool(key["conditional"]))
                 table.cell(key, partial(measure, model, train, held_out, sampler))
@@ -255,31 +257,17 @@ def judge(name: str) -> Classifier:
     return Classifier.load(JUDGES / f"{name}-classifier.safetensors")
 
 
-def trained(arguments: argparse.Namespace, name: str, train: Dataset, settings: Mapping[str, Any]) -> Model:
-    """The model of this run: loaded when finished, resumed when cut, trained otherwise."""
-    with progress(f"training {name}") as update:
-        return fit(
-            Images(),
-            train,
-            folder=arguments.runs / name,
-            device=arguments.device,
-            validation=0.0,
-            on_step=lambda p: update(p.step, p.steps),
-            **settings,
-        )
-
-
 def unconditional(arguments: argparse.Namespace, D: float) -> Model:
     """The network of the sweep at D, of seed 0."""
     train = replace(data("mnist5k")[0], condition={})
     name, settings = _run_of("trained", D)
-    return trained(arguments, f"{name}-seed0", train, settings | {"seed": 0} | SWEEP_TRAINING)
+    return trained(arguments, f"{name}-seed0", Images(), train, settings | {"seed": 0} | SWEEP_TRAINING)
 
 
 def headline_model(arguments: argparse.Namespace, name: str = "headline", **training: Any) -> Model:
     """The network of the long run, by class; training: settings that are others for this one."""
     settings = {"dimension": HEADLINE_DIMENSION, "seed": 0} | HEADLINE_TRAINING | training
-    return trained(arguments, name, data("mnist5k")[0], settings)
+    return trained(arguments, name, Images(), data("mnist5k")[0], settings)
 
 
 def every_class(count: int) -> dict[str, Any]:

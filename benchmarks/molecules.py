@@ -8,17 +8,17 @@ from __future__ import annotations
 import argparse
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 from typing import Any
 
 from benchmarks import tables
-from benchmarks.runner import Benchmark, Table, dimension_argument, machine, parser
+from benchmarks.runner import Benchmark, Table, dimension_argument, machine, parser, trained
 from modalities.graphs import Graphs
 from modalities.graphs.molecule_metrics import evaluate, floor
 from modalities.graphs.molecules import to_smiles
 from pfgm_science.data import Dataset
-from pfgm_science.model import Model, fit
+from pfgm_science.model import Model
 from pfgm_science.progress import progress
 
 COUNT = 10_000  # FCD is biased by fewer
@@ -51,7 +51,8 @@ def sweep(arguments: argparse.Namespace) -> None:
         for D in arguments.dimensions:
             key = {"D": D, "seed": seed}
             if table.find(key) is None:
-                model = trained(arguments, f"d{D:g}-seed{seed}", {"dimension": D, "seed": seed} | SHORT)
+                settings = {"dimension": D, "seed": seed} | SHORT
+                model = trained(arguments, f"d{D:g}-seed{seed}", Graphs(), parts()[0], settings)
                 table.cell(key, partial(measure, model, arguments.count, seed))
     _show(arguments, "molecules-sweep")
 
@@ -63,7 +64,8 @@ def headline(arguments: argparse.Namespace) -> None:
         for seed in (0, 1, 2):
             key = {"D": D, "seed": seed}
             if table.find(key) is None:
-                model = trained(arguments, f"headline-d{D:g}", {"dimension": D, "seed": 0} | LONG)
+                settings = {"dimension": D, "seed": 0} | LONG
+                model = trained(arguments, f"headline-d{D:g}", Graphs(), parts()[0], settings)
                 table.cell(key, partial(measure, model, arguments.count, seed))
     _show(arguments, "molecules-headline")
 
@@ -89,20 +91,6 @@ def references() -> tuple[tuple[str, ...], tuple[str, ...]]:
     """SMILES of the training part, and of the first half of the test part."""
     train, test = parts()
     return _smiles(train.objects), _smiles(test.objects[: len(test) // 2])
-
-
-def trained(arguments: argparse.Namespace, run: str, settings: Mapping[str, Any]) -> Model:
-    """The model of this run: loaded when finished, resumed when cut, trained otherwise."""
-    with progress(f"training qm9-{run}") as update:
-        return fit(
-            Graphs(),
-            parts()[0],
-            folder=arguments.runs / run,
-            device=arguments.device,
-            validation=0.0,
-            on_step=lambda p: update(p.step, p.steps),
-            **settings,
-        )
 
 
 def _smiles(molecules: Sequence[Any]) -> tuple[str, ...]:

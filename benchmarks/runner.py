@@ -19,10 +19,14 @@ from typing import Any
 
 import numpy as np
 
+from pfgm_science.adapters import Adapter
 from pfgm_science.cli import Parser
 from pfgm_science.config import first_difference, to_json
+from pfgm_science.data import Dataset
 from pfgm_science.errors import PfgmError
 from pfgm_science.files import replacing
+from pfgm_science.model import Model, fit
+from pfgm_science.progress import progress
 
 REPOSITORY = Path(__file__).parent.parent
 # Beside the caller where the package is installed without its repository.
@@ -115,6 +119,28 @@ class Table:
         cells = sorted(self.cells, key=lambda c: json.dumps(c["key"], sort_keys=True))
         with replacing(self.path) as temporary:
             temporary.write_text(json.dumps({"about": self.about, "cells": cells}, indent=1) + "\n", encoding="utf-8")
+
+
+def trained(
+    arguments: argparse.Namespace,
+    run: str,
+    adapter: Adapter,
+    data: Dataset,
+    settings: Mapping[str, Any],
+    follow: Callable[[Model, int], None] | None = None,
+) -> Model:
+    """The model of this run: loaded when finished, resumed when cut, trained otherwise. follow: told of checkpoints."""
+    with progress(f"training {run}") as update:
+        return fit(
+            adapter,
+            data,
+            folder=arguments.runs / run,
+            device=arguments.device,
+            validation=0.0,
+            on_step=lambda p: update(p.step, p.steps),
+            on_checkpoint=follow,
+            **settings,
+        )
 
 
 def mean_and_spread(values: Sequence[float]) -> tuple[float, float]:

@@ -18,13 +18,12 @@ from typing import Any
 import numpy as np
 
 from benchmarks import tables
-from benchmarks.runner import Benchmark, Table, dimension_argument, machine, parser
+from benchmarks.runner import Benchmark, Table, dimension_argument, machine, parser, trained
 from modalities.vectors import datasets
 from modalities.vectors.adapter import Vectors
 from pfgm_science.data import Dataset
 from pfgm_science.metrics import sliced_wasserstein, two_sample_test
-from pfgm_science.model import fit
-from pfgm_science.progress import progress
+from pfgm_science.model import Model
 
 DIMENSIONS = (1.0, 8.0, 128.0, math.inf)
 TAIL_LEVELS = (0.99, 0.999, 0.9999)
@@ -81,8 +80,8 @@ def run(arguments: argparse.Namespace) -> None:
             for D in arguments.dimensions:
                 key = {"set": name, "D": D, "seed": seed}
                 settings = training | {"dimension": D, "seed": seed}
-                folder = arguments.runs / f"{name}-d{D:g}-seed{seed}"
-                table.cell(key, partial(_fitted, study, train, fresh, settings, folder, arguments.device))
+                fitted = partial(trained, arguments, f"{name}-d{D:g}-seed{seed}", Vectors(), train, settings)
+                table.cell(key, partial(_sampled, study, fitted, fresh))
     print(tables.render("vectors", arguments.results), tables.render("tails", arguments.results), sep="\n\n")
 
 
@@ -105,20 +104,9 @@ def tail_errors(samples: np.ndarray, fresh: np.ndarray) -> dict[float, float]:
     return {q: float(np.log(np.quantile(ours, q) / np.quantile(theirs, q))) for q in TAIL_LEVELS}
 
 
-def _fitted(
-    study: Study, train: Dataset, fresh: np.ndarray, settings: dict[str, Any], folder: Any, device: str
-) -> dict[str, Any]:
+def _sampled(study: Study, fitted: Callable[[], Model], fresh: np.ndarray) -> dict[str, Any]:
     started = time.monotonic()
-    with progress(f"training {folder.name}") as update:
-        model = fit(
-            Vectors(),
-            train,
-            folder=folder,
-            device=device,
-            validation=0.0,
-            on_step=lambda p: update(p.step, p.steps),
-            **settings,
-        )
+    model = fitted()
     samples = model.sample(len(fresh), seed=7, batch_size=2500)
     return figures(study, samples, fresh) | {"seconds": round(time.monotonic() - started, 1)}
 

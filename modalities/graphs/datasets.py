@@ -216,8 +216,20 @@ def gdss_split(count: int) -> tuple[Array, Array]:
 
 
 def spectre(path: str | os.PathLike[str], part: str = "train") -> Dataset:
-    """A .pt file of SPECTRE, whose first entry is a list of adjacencies; part as in `spectre_split`, or "all"."""
-    graphs = _spectre_graphs(path)
+    """A .pt file of SPECTRE, whose first entry is a list of adjacencies; part as in `spectre_split`, or "all".
+
+    Raises DataError where one of them is no simple graph: without it the split would be another.
+    """
+    from modalities.graphs.files.tensors import read
+
+    graphs = []
+    with reading(path) as existing:
+        for record, graph, _ in read(existing):
+            if isinstance(graph, str):
+                raise DataError(f"{record} of {path}: {graph}. Give planar_64_200.pt or sbm_200.pt as published.")
+            graphs.append(graph)
+    if not graphs:
+        raise DataError(f"{path} holds no graphs.")
     train, validation, test = spectre_split(len(graphs))
     parts = {"train": train, "validation": validation, "test": test, "all": np.arange(len(graphs))}
     return Dataset(graphs, name=Path(path).stem).take(_choice("part", part, parts))
@@ -273,31 +285,6 @@ def _gdss_part(part: str, count: int) -> Array:
     train, test = gdss_split(count)
     chosen: Array = _choice("part", part, {"train": train, "test": test, "all": np.arange(count)})
     return chosen
-
-
-def _spectre_graphs(path: str | os.PathLike[str]) -> list[Data]:
-    import torch
-
-    from modalities.graphs.simple import simple
-
-    with reading(path) as existing:
-        try:
-            loaded = torch.load(existing, map_location="cpu", weights_only=True)
-            matrices = [np.asarray(matrix) for matrix in loaded[0]]
-        except OSError:
-            raise
-        except Exception as error:  # torch raises many types on damaged or foreign files
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise DataError(f"cannot read {path} as a file of SPECTRE ({reason}): give planar_64_200.pt.") from error
-    graphs = []
-    for i, matrix in enumerate(matrices):
-        square = matrix.ndim == 2 and matrix.shape[0] == matrix.shape[1]
-        if not square or not np.isin(matrix, (0, 1)).all() or (matrix != matrix.T).any() or matrix.diagonal().any():
-            raise DataError(f"graph {i} of {path} is no symmetric matrix of 0 and 1 with 0 on its diagonal.")
-        graphs.append(simple(len(matrix), np.argwhere(np.triu(matrix))))
-    if not graphs:
-        raise DataError(f"{path} holds no graphs.")
-    return graphs
 
 
 def _without_isolated(graph: Data) -> Data:

@@ -429,11 +429,11 @@ def test_files_that_are_not_of_spectre(tmp_path: Path) -> None:
         datasets.spectre(path)
     for content in (b"", b"PK\3\4", pickle.dumps([[1]], 2), pickle.dumps(os.system, 2)):
         path.write_bytes(content)
-        with pytest.raises(DataError, match=r"a\.pt as a file of SPECTRE"):
+        with pytest.raises(DataError, match=r"cannot read .*a\.pt"):
             datasets.spectre(path)
     for matrix in (torch.ones(2, 2), torch.zeros(2, 3), torch.tensor([[0, 1], [0, 0]]), torch.full((2, 2), 0.5)):
         torch.save([[torch.zeros(2, 2), matrix]], path)
-        with pytest.raises(DataError, match=r"graph 1 of .*a\.pt is no symmetric matrix"):
+        with pytest.raises(DataError, match=r"index 1 of .*a\.pt: its adjacency"):
             datasets.spectre(path)
     torch.save([[]], path)
     with pytest.raises(DataError, match="holds no graphs"):
