@@ -18,8 +18,9 @@ from typing import Any
 
 import numpy as np
 
+import modalities.graphs
 from benchmarks import tables
-from benchmarks.runner import Benchmark, Table, dimension_argument, machine, parser, trained
+from benchmarks.runner import Benchmark, Table, dimension_argument, machine, parser, shipped, trained
 from modalities.graphs import Graphs, Part
 from modalities.graphs.metrics import Kernel, Suite
 from modalities.graphs.recipes import RECIPES
@@ -36,7 +37,8 @@ TRAIN_SEED, TEST_SEED, FLOOR_SEED = 0, 1, 100  # of the recipes; the floor takes
 EXAMPLES = """  pfgm benchmark graphs sweep           D, two seeds, one network for every D (goes on where it was cut)
   pfgm benchmark graphs sweep --tasks tree-20 --seeds 0
   pfgm benchmark graphs headline        the long run on each of planar-20 and tree-20
-  pfgm benchmark graphs completion      a given part in 1,000 of 1,000 samples"""
+  pfgm benchmark graphs completion      a given part in 1,000 of 1,000 samples
+  pfgm benchmark graphs ship            the long run on planar-20 into the package"""
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,8 @@ SWEEPS, LONG_RUNS = ("planar-20", "tree-20"), ("planar-20", "tree-20", "communit
 SWEEP_COUNT = 500
 HEADLINE_DIMENSION = 2048.0
 FLOOR_SEEDS = 5
+SHIPPED = Path(modalities.graphs.__file__).parent / "models"
+CARD = ("valid", "unique", "novel", "ratio")  # figures in a shipped model
 EVALUATIONS, MANY = 35, 79  # of samples: everywhere; in the headline beside them
 EARLY, WEIGHT = 1000, 2.0  # steps after which a copy of the network is kept, for autoguidance of this weight
 
@@ -155,6 +159,19 @@ def completion(arguments: argparse.Namespace) -> None:
                 model = headline_model(arguments, name)
                 table.cell(key, partial(completed, model, name, share, repeats))
     _show(arguments, "graphs-completion")
+
+
+def ship(arguments: argparse.Namespace) -> None:
+    """The network of the long run into the folder of shipped models, with figures of its samples."""
+    for name in arguments.tasks or ("planar-20",):
+
+        def figures(model: Model, name: str = name) -> dict[str, float]:
+            count = TASKS[name].generated
+            found = measure(model, name, count, 0)
+            return {key: found[key] for key in CARD} | {"samples": count, "evaluations": EVALUATIONS}
+
+        model, path = headline_model(arguments, name), SHIPPED / f"{name}.safetensors"
+        shipped(model, path, f"pfgm benchmark graphs headline --tasks {name}", figures)
 
 
 def completed(model: Model, name: str, share: float, repeats: int, count: int = 1000) -> dict[str, Any]:
@@ -300,5 +317,6 @@ STUDIES: dict[str, Callable[[argparse.Namespace], None]] = {
     "sweep": sweep,
     "headline": headline,
     "completion": completion,
+    "ship": ship,
 }
 BENCHMARK = Benchmark("graphs", "planar-20, tree-20: V.U.N. and MMD against D, the long runs, completion", main)

@@ -10,10 +10,12 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
+import modalities.graphs
 from benchmarks import tables
-from benchmarks.runner import Benchmark, Table, dimension_argument, machine, parser, trained
+from benchmarks.runner import Benchmark, Table, dimension_argument, machine, parser, shipped, trained
 from modalities.graphs import Graphs
 from modalities.graphs.molecule_metrics import evaluate, floor
 from modalities.graphs.molecules import to_smiles
@@ -27,9 +29,12 @@ EVALUATIONS = 35
 DIMENSIONS = (512.0, math.inf)
 SHORT: dict[str, Any] = {"batch_size": 128, "learning_rate": 1e-3, "checkpoint_every": 250, "steps": 1500}
 LONG: dict[str, Any] = SHORT | {"steps": 20_000, "ema_half_life": 200_000}
+SHIPPED, SHIPPED_DIMENSION = Path(modalities.graphs.__file__).parent / "models", 512.0
+CARD = ("valid_without_correction", "unique", "novel", "fcd")  # figures in the shipped model
 
 EXAMPLES = """  pfgm benchmark molecules sweep                   short runs of QM9 at two D
-  pfgm benchmark molecules headline                the long run (goes on where it was cut)"""
+  pfgm benchmark molecules headline                the long run (goes on where it was cut)
+  pfgm benchmark molecules ship                    the long run into the package"""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -64,10 +69,24 @@ def headline(arguments: argparse.Namespace) -> None:
         for seed in (0, 1, 2):
             key = {"D": D, "seed": seed}
             if table.find(key) is None:
-                settings = {"dimension": D, "seed": 0} | LONG
-                model = trained(arguments, f"headline-d{D:g}", Graphs(), parts()[0], settings)
-                table.cell(key, partial(measure, model, arguments.count, seed))
+                table.cell(key, partial(measure, headline_model(arguments, D), arguments.count, seed))
     _show(arguments, "molecules-headline")
+
+
+def headline_model(arguments: argparse.Namespace, D: float) -> Model:
+    """The network of the long run at D."""
+    return trained(arguments, f"headline-d{D:g}", Graphs(), parts()[0], {"dimension": D, "seed": 0} | LONG)
+
+
+def ship(arguments: argparse.Namespace) -> None:
+    """The network of the long run into the folder of shipped models, with figures of its molecules."""
+
+    def figures(model: Model) -> dict[str, float]:
+        found = measure(model, arguments.count, 0)
+        return {key: found[key] for key in CARD} | {"samples": arguments.count, "evaluations": EVALUATIONS}
+
+    model = headline_model(arguments, SHIPPED_DIMENSION)
+    shipped(model, SHIPPED / "qm9.safetensors", "pfgm benchmark molecules headline", figures)
 
 
 def measure(model: Model, count: int, seed: int) -> dict[str, Any]:
@@ -117,5 +136,5 @@ def _show(arguments: argparse.Namespace, name: str) -> None:
     print(f"{arguments.results}: {name}\n\n{tables.render(name, arguments.results)}")
 
 
-STUDIES: dict[str, Callable[[argparse.Namespace], None]] = {"sweep": sweep, "headline": headline}
+STUDIES: dict[str, Callable[[argparse.Namespace], None]] = {"sweep": sweep, "headline": headline, "ship": ship}
 BENCHMARK = Benchmark("molecules", "QM9: validity, uniqueness, novelty, FCD, NSPDK, at finite D and infinity", main)

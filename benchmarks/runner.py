@@ -11,6 +11,7 @@ import fcntl
 import json
 import math
 import platform
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,8 +26,9 @@ from pfgm_science.config import first_difference, to_json
 from pfgm_science.data import Dataset
 from pfgm_science.errors import PfgmError
 from pfgm_science.files import replacing
-from pfgm_science.model import Model, fit
+from pfgm_science.model import Model, fit, load
 from pfgm_science.progress import progress
+from pfgm_science.shipped import ship
 
 REPOSITORY = Path(__file__).parent.parent
 # Beside the caller where the package is installed without its repository.
@@ -141,6 +143,17 @@ def trained(
             on_checkpoint=follow,
             **settings,
         )
+
+
+def shipped(model: Model, path: Path, recipe: str, measure: Callable[[Model], Mapping[str, float]]) -> None:
+    """Ship a model with figures of what is shipped: of the weights as they are after rounding."""
+    with tempfile.TemporaryDirectory() as folder:
+        rounded = Path(folder) / path.name
+        ship(model, rounded, {}, recipe)
+        figures = measure(load(rounded))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    ship(model, path, figures, recipe)
+    print(f"{path}: {path.stat().st_size / 1e6:.1f} MB, {', '.join(f'{k} {v:.4g}' for k, v in figures.items())}")
 
 
 def mean_and_spread(values: Sequence[float]) -> tuple[float, float]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import networkx as nx
 import pytest
+import torch
 
 from benchmarks import graph_judges, graphs, molecules, tables
 from benchmarks.runner import Table
@@ -15,6 +16,7 @@ from modalities.graphs.joint import node_keys
 from modalities.graphs.objects import to_networkx
 from modalities.graphs.recipes import RECIPES, Tree
 from pfgm_science.data import Dataset
+from pfgm_science.model import load
 
 NETWORK = {"width": 8, "pair_width": 8, "depth": 1, "heads": 2, "product": 2, "walks": 3, "embedding": 8}
 TRAINING: dict[str, Any] = {"steps": 4, "batch_size": 4, "checkpoint_every": 2, "network": NETWORK}
@@ -77,6 +79,21 @@ def test_headline_with_its_curve_and_completion(words: list[str], tmp_path: Path
     assert all(c["figures"]["kept"] == c["figures"]["sized"] == c["figures"]["of"] for c in completed)
     for name in ("graphs-headline", "graphs-completion", "graphs-curve"):
         assert "tiny" in tables.render(name, results)
+
+
+def test_a_shipped_model_has_the_figures_of_what_is_shipped(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(graphs, "SHIPPED", tmp_path / "models")
+    assert graphs.main(["ship", "--tasks", "tiny", *words]) == 0
+    model = load(tmp_path / "models" / "tiny.safetensors")
+    card = model.history["figures"]
+    assert card["valid"] == graphs.measure(model, "tiny", 6, 0)["valid"]
+    assert (card["samples"], card["evaluations"]) == (6, 4)
+    assert model.history["recipe"] == "pfgm benchmark graphs headline --tasks tiny"
+    trained = load(tmp_path / "runs" / "tiny-headline" / "model.safetensors")
+    for rounded, exact in zip(model.denoiser.parameters(), trained.denoiser.parameters(), strict=True):
+        torch.testing.assert_close(rounded, exact.bfloat16().float(), rtol=0, atol=0)
 
 
 def test_without_a_check_of_validity_there_is_none(words: list[str], tmp_path: Path) -> None:

@@ -1,0 +1,63 @@
+"""The molecules benchmark on a set that takes seconds: tables that go on where they were, and the shipped model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("rdkit")
+pytest.importorskip("fcd")
+
+from benchmarks import molecules, tables
+from benchmarks.runner import Table
+from modalities.graphs.molecules import from_smiles
+from pfgm_science.data import Dataset
+from pfgm_science.model import load
+
+NETWORK = {"width": 8, "pair_width": 8, "depth": 1, "heads": 2, "product": 2, "walks": 3, "embedding": 8}
+TRAINING: dict[str, Any] = {"steps": 2, "batch_size": 4, "network": NETWORK}
+TRAIN = ("CCO", "CCN", "C=O", "CC#N", "CCCC", "COC", "NC=O", "CC(C)O")
+TEST = ("CCCO", "CC=O", "CNC", "C#N")
+
+
+@pytest.fixture
+def words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Arguments for results and runs of the test's own, with a dozen molecules in the place of QM9."""
+
+    def set_of(smiles: tuple[str, ...]) -> Dataset:
+        return Dataset([from_smiles(one) for one in smiles], name="few", licence="none")
+
+    molecules.references.cache_clear()
+    monkeypatch.setattr(molecules, "parts", lambda: (set_of(TRAIN), set_of(TEST)))
+    monkeypatch.setattr(molecules, "TEST", len(TEST))
+    monkeypatch.setattr(molecules, "SHORT", TRAINING)
+    monkeypatch.setattr(molecules, "LONG", TRAINING)
+    monkeypatch.setattr(molecules, "EVALUATIONS", 3)
+    monkeypatch.setattr(molecules, "SHIPPED", tmp_path / "models")
+    return ["--count", "6", "--results", str(tmp_path / "results"), "--runs", str(tmp_path / "runs")]
+
+
+def test_sweep_headline_and_ship(words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for study, seeds in (("sweep", (0, 1)), ("headline", (0, 1, 2))):
+        assert molecules.main([study, *words]) == 0
+        cells = Table(f"molecules-{study}", tmp_path / "results").cells
+        keys = {(c["key"]["D"], c["key"]["seed"]) for c in cells if "D" in c["key"]}
+        assert keys == {(D, seed) for D in (512.0, "inf") for seed in seeds}
+        assert sum("floor" in c["key"] for c in cells) == 1
+        assert all(0 <= c["figures"]["valid_without_correction"] <= 1 for c in cells)
+        assert "512" in tables.render(f"molecules-{study}", tmp_path / "results")
+    assert molecules.main(["ship", *words]) == 0
+    model = load(tmp_path / "models" / "qm9.safetensors")
+    card = model.history["figures"]
+    assert set(card) == {*molecules.CARD, "samples", "evaluations"}
+    assert card["valid_without_correction"] == molecules.measure(model, 6, 0)["valid_without_correction"]
+    monkeypatch.setattr("benchmarks.runner.fit", lambda *_, **__: pytest.fail("it was trained again"))
+    assert molecules.main(["headline", *words]) == 0
+
+
+@pytest.fixture(autouse=True)
+def forget_references() -> Any:
+    yield
+    molecules.references.cache_clear()
