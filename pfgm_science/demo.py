@@ -36,7 +36,7 @@ EVALUATIONS = (5, 9, 19, 35)
 COUNT = 898  # samples that are measured: half of the digits, so that the floor can be of the same size
 CLOUD = 1500  # samples of the toy
 TOY_STEPS = 2000
-SHIPPED = 16  # samples of each model that comes with the package
+SHIPPED = 15  # samples of each model that comes with the package
 
 
 def demo(
@@ -167,7 +167,7 @@ def _shipped(seed: int, watch: Watch) -> list[Section]:
         with watch(f"sampling {name}") as update:
             objects = model.sample(SHIPPED, seed=seed, on_state=update)
         facts = model.history
-        card = ", ".join(f"{key} {value:.3g}" for key, value in facts.get("figures", {}).items())
+        card = ", ".join(f"{key} {_short(value)}" for key, value in facts.get("figures", {}).items())
         text = (
             f"The first {SHIPPED} samples of the model {name!r} that comes with this package, trained on "
             f"{facts['data']['name']} ({facts['data']['licence']}) at D = {model.dimension:g}. Measured of it: {card}."
@@ -181,6 +181,10 @@ def _shipped(seed: int, watch: Watch) -> list[Section]:
             found = Section(found.title, f"{text}\n\n{grown.text}", [*items, *grown.items, code(command)])
         sections.append(found)
     return sections
+
+
+def _short(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:.3g}"
 
 
 def _lines() -> Section:
