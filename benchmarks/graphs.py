@@ -20,14 +20,14 @@ import numpy as np
 
 import modalities.graphs
 from benchmarks import tables
-from benchmarks.runner import Benchmark, Table, dimension_argument, machine, parser, shipped, trained
+from benchmarks.runner import Benchmark, Table, by_early, dimension_argument, machine, parser, shipped, trained
 from modalities.graphs import Graphs, Part
 from modalities.graphs.metrics import Kernel, Suite
 from modalities.graphs.recipes import RECIPES
 from modalities.graphs.simple import adjacency
 from modalities.graphs.statistics import STATISTICS, Statistic
 from pfgm_science.data import Dataset
-from pfgm_science.model import Guidance, Model, load
+from pfgm_science.model import Guidance, Model
 from pfgm_science.progress import progress
 
 DIMENSIONS = (64.0, 512.0, 2048.0, math.inf)
@@ -83,7 +83,7 @@ TASKS = {
         GDSS_STATISTICS,
         20,
         fold=True,
-        headline=LONG | {"steps": 6000},
+        headline=COMMUNITIES,
         seeds=FIVE,
     ),
     "planar": Task("planar", 128, 40, "planar", generated=40, headline=LARGE, seeds=FIVE, curve=40),
@@ -96,7 +96,7 @@ FLOOR_SEEDS = 5
 SHIPPED = Path(modalities.graphs.__file__).parent / "models"
 CARD = ("valid", "unique", "novel", "ratio")  # figures in a shipped model
 EVALUATIONS, MANY = 35, 79  # of samples: everywhere; in the headline beside them
-EARLY, WEIGHT = 1000, 2.0  # steps after which a copy of the network is kept, for autoguidance of this weight
+EARLY, WEIGHT = 1000, 2.0  # steps of the copy of the network that guides it (autoguidance), and the weight
 
 
 def main(argv: Sequence[str]) -> int:
@@ -144,8 +144,8 @@ def headline(arguments: argparse.Namespace) -> None:
             key = {"seed": seed, "evaluations": evaluations, "guidance": weight}
             if table.find(key) is None:
                 model = headline_model(arguments, name)
-                weaker = Guidance(weight, by=load(early_path(arguments, name))) if weight > 1 else None
-                table.cell(key, partial(measure, model, name, task.generated, seed, None, evaluations, weaker))
+                guidance = by_early(arguments, f"{name}-headline", weight)
+                table.cell(key, partial(measure, model, name, task.generated, seed, None, evaluations, guidance))
     _show(arguments, "graphs-headline")
 
 
@@ -256,23 +256,15 @@ def suite(name: str) -> Suite:
 def headline_model(arguments: argparse.Namespace, name: str) -> Model:
     """The network of the long run of a task; where a curve is wanted, V.U.N. is measured at every checkpoint."""
     task = TASKS[name]
-    table = None
+    follow = None
     if task.curve:
         table = _table("curve", name, arguments, task.curve, training=task.headline, dimension=HEADLINE_DIMENSION)
 
-    def follow(model: Model, step: int) -> None:
-        if step == EARLY:
-            model.save(early_path(arguments, name))
-        if table is not None:
+        def follow(model: Model, step: int) -> None:
             table.cell({"step": step}, partial(measure, model, name, task.curve, 0))
 
     settings = {"dimension": HEADLINE_DIMENSION, "seed": 0, **task.headline}
-    return trained(arguments, f"{name}-headline", Graphs(), data(name)[0], settings, follow)
-
-
-def early_path(arguments: argparse.Namespace, name: str) -> Path:
-    """Where the long run of a task leaves a copy of its network as it was after EARLY steps."""
-    return Path(arguments.runs) / f"{name}-early.safetensors"
+    return trained(arguments, f"{name}-headline", Graphs(), data(name)[0], settings, follow, EARLY)
 
 
 def _run_of(way: str, D: float) -> tuple[str, dict[str, Any]]:

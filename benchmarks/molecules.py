@@ -10,17 +10,18 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from functools import cache, partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import modalities.graphs
 from benchmarks import tables
-from benchmarks.runner import Benchmark, Table, dimension_argument, machine, parser, shipped, trained
+from benchmarks.runner import Benchmark, Table, by_early, dimension_argument, machine, parser, shipped, trained
 from modalities.graphs import Graphs
 from modalities.graphs.molecule_metrics import evaluate, floor
 from modalities.graphs.molecules import to_smiles
 from pfgm_science.data import Dataset
-from pfgm_science.model import Model
+from pfgm_science.model import Guidance, Model
 from pfgm_science.progress import progress
 
 COUNT = 10_000  # FCD is biased by fewer
@@ -29,6 +30,7 @@ EVALUATIONS = 35
 DIMENSIONS = (512.0, math.inf)
 SHORT: dict[str, Any] = {"batch_size": 128, "learning_rate": 1e-3, "checkpoint_every": 250, "steps": 1500}
 LONG: dict[str, Any] = SHORT | {"steps": 20_000, "ema_half_life": 200_000}
+EARLY, WEIGHT = 1000, 2.0  # steps of the copy of the network that guides it (autoguidance), and the weight
 SHIPPED, SHIPPED_DIMENSION = Path(modalities.graphs.__file__).parent / "models", 512.0
 CARD = ("valid_without_correction", "unique", "novel", "fcd")  # figures in the shipped model
 
@@ -54,28 +56,30 @@ def sweep(arguments: argparse.Namespace) -> None:
     table = _table("sweep", arguments, training=SHORT)
     for seed in arguments.seeds:
         for D in arguments.dimensions:
-            key = {"D": D, "seed": seed}
+            key = {"D": D, "seed": seed, "guidance": 1.0}
             if table.find(key) is None:
                 settings = {"dimension": D, "seed": seed} | SHORT
-                model = trained(arguments, f"d{D:g}-seed{seed}", Graphs(), parts()[0], settings)
+                model = trained(arguments, f"qm9-d{D:g}-seed{seed}", Graphs(), parts()[0], settings)
                 table.cell(key, partial(measure, model, arguments.count, seed))
     _show(arguments, "molecules-sweep")
 
 
 def headline(arguments: argparse.Namespace) -> None:
-    """One long run at each D, judged at three seeds of sampling."""
+    """One long run at each D, judged at three seeds of sampling, with and without autoguidance by its early copy."""
     table = _table("headline", arguments, training=LONG)
-    for D in arguments.dimensions:
-        for seed in (0, 1, 2):
-            key = {"D": D, "seed": seed}
-            if table.find(key) is None:
-                table.cell(key, partial(measure, headline_model(arguments, D), arguments.count, seed))
+    for weight, seed, D in product((1.0, WEIGHT), (0, 1, 2), arguments.dimensions):
+        key = {"D": D, "seed": seed, "guidance": weight}
+        if table.find(key) is None:
+            model = headline_model(arguments, D)
+            guidance = by_early(arguments, f"qm9-headline-d{D:g}", weight)
+            table.cell(key, partial(measure, model, arguments.count, seed, guidance))
     _show(arguments, "molecules-headline")
 
 
 def headline_model(arguments: argparse.Namespace, D: float) -> Model:
     """The network of the long run at D."""
-    return trained(arguments, f"headline-d{D:g}", Graphs(), parts()[0], {"dimension": D, "seed": 0} | LONG)
+    settings = {"dimension": D, "seed": 0} | LONG
+    return trained(arguments, f"qm9-headline-d{D:g}", Graphs(), parts()[0], settings, early=EARLY)
 
 
 def ship(arguments: argparse.Namespace) -> None:
@@ -89,11 +93,13 @@ def ship(arguments: argparse.Namespace) -> None:
     shipped(model, SHIPPED / "qm9.safetensors", "pfgm benchmark molecules headline", figures)
 
 
-def measure(model: Model, count: int, seed: int) -> dict[str, Any]:
-    """Figures of samples, without correction of bonds, and the seconds that drawing took."""
+def measure(model: Model, count: int, seed: int, guidance: Guidance | None = None) -> dict[str, Any]:
+    """Figures of samples, and the seconds that drawing took."""
     started = time.monotonic()
     with progress("sampling molecules") as update:
-        samples = model.sample(count, seed=1000 + seed, evaluations=EVALUATIONS, batch_size=1000, on_state=update)
+        samples = model.sample(
+            count, seed=1000 + seed, evaluations=EVALUATIONS, guidance=guidance, batch_size=1000, on_state=update
+        )
     seconds = time.monotonic() - started
     return evaluate(samples, *references()).rows() | {"seconds": round(seconds, 1)}
 

@@ -26,7 +26,7 @@ from pfgm_science.config import first_difference, to_json
 from pfgm_science.data import Dataset
 from pfgm_science.errors import PfgmError
 from pfgm_science.files import replacing
-from pfgm_science.model import Model, fit, load
+from pfgm_science.model import Guidance, Model, fit, load
 from pfgm_science.progress import progress
 from pfgm_science.shipped import ship
 
@@ -130,8 +130,19 @@ def trained(
     data: Dataset,
     settings: Mapping[str, Any],
     follow: Callable[[Model, int], None] | None = None,
+    early: int = 0,
 ) -> Model:
-    """The model of this run: loaded when finished, resumed when cut, trained otherwise. follow: told of checkpoints."""
+    """The model of this run: loaded when finished, resumed when cut, trained otherwise.
+
+    follow: told of every checkpoint. early: the checkpoint of which a copy is kept, for `by_early`; 0 for none.
+    """
+
+    def keep(model: Model, step: int) -> None:
+        if step == early:
+            model.save(_early(arguments, run))
+        if follow is not None:
+            follow(model, step)
+
     with progress(f"training {run}") as update:
         return fit(
             adapter,
@@ -140,9 +151,18 @@ def trained(
             device=arguments.device,
             validation=0.0,
             on_step=lambda p: update(p.step, p.steps),
-            on_checkpoint=follow,
+            on_checkpoint=keep,
             **settings,
         )
+
+
+def by_early(arguments: argparse.Namespace, run: str, weight: float) -> Guidance | None:
+    """Autoguidance of a run by its own early copy (arXiv 2406.02507); None for weight 1, which is none."""
+    return None if weight == 1 else Guidance(weight, by=load(_early(arguments, run)))
+
+
+def _early(arguments: argparse.Namespace, run: str) -> Path:
+    return Path(arguments.runs) / f"{run}-early.safetensors"
 
 
 def shipped(model: Model, path: Path, recipe: str, measure: Callable[[Model], Mapping[str, float]]) -> None:

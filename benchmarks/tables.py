@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -348,13 +349,17 @@ MOLECULE_FIGURES = {
 
 
 def molecules(study: str) -> Callable[[Path], str]:
-    """QM9: a row a D, over seeds, with the floor below."""
+    """QM9: a row a D and guidance, over seeds, with the floor below."""
 
     def made(results: Path) -> str:
         table = Table(f"molecules-{study}", results)
-        rows = [[dimension_text(D), *_molecule_figures(table, D=D)] for D in _dimensions(table.cells)]
-        rows.append(["real molecules (floor)", *_molecule_figures(table, floor=True)])
-        return markdown(["D", *MOLECULE_FIGURES], rows)
+        rows = []
+        for D, weight in product(_dimensions(table.cells), (1.0, 2.0)):
+            if table.select(D=D, guidance=weight):
+                figures = _molecule_figures(table, D=D, guidance=weight)
+                rows.append([dimension_text(D), "none" if weight == 1 else f"autoguidance {weight:g}", *figures])
+        rows.append(["real molecules (floor)", "", *_molecule_figures(table, floor=True)])
+        return markdown(["D", "guidance", *MOLECULE_FIGURES], rows)
 
     return made
 

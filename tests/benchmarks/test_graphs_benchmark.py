@@ -10,7 +10,7 @@ import networkx as nx
 import pytest
 import torch
 
-from benchmarks import graph_judges, graphs, molecules, tables
+from benchmarks import graph_judges, graphs, tables
 from benchmarks.runner import Table
 from modalities.graphs.joint import node_keys
 from modalities.graphs.objects import to_networkx
@@ -108,27 +108,6 @@ def test_first_nodes_are_joined_and_keep_their_edges() -> None:
     assert len(part) == 8 and nx.is_connected(part) and not node_keys([graphs.first_nodes(graph, 8)])
     order = [0, *(v for _, v in nx.bfs_edges(to_networkx(graph), 0))][:8]
     assert part.number_of_edges() == to_networkx(graph).subgraph(order).number_of_edges()
-
-
-def test_molecules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("rdkit")
-    pytest.importorskip("fcd")
-    from modalities.graphs.molecules import from_smiles, settle_charges
-
-    found = settle_charges([from_smiles("C" * n + end) for n in range(1, 7) for end in ("O", "N", "=O", "F")])
-    parts = Dataset(found[:12], name="few", licence="none"), Dataset(found[12:])
-    monkeypatch.setattr(molecules, "parts", lambda: parts)
-    monkeypatch.setattr(molecules, "TEST", 12)
-    monkeypatch.setattr(molecules, "SHORT", TRAINING)
-    monkeypatch.setattr(molecules, "EVALUATIONS", 4)
-    molecules.references.cache_clear()
-    words = ["--results", str(tmp_path / "results"), "--runs", str(tmp_path / "runs"), "--count", "6"]
-    assert molecules.main(["sweep", "--dimensions", "inf", "--seeds", "0", *words]) == 0
-    molecules.references.cache_clear()
-    figures = {str(c["key"]): c["figures"] for c in cells(tmp_path, "molecules-sweep")}
-    assert figures["{'floor': True}"]["valid"] == 1
-    assert 0 <= figures["{'D': 'inf', 'seed': 0}"]["valid_without_correction"] <= 1
-    assert "real molecules (floor)" in tables.render("molecules-sweep", tmp_path / "results")
 
 
 def test_judges(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from pfgm_science.data import Dataset
 from pfgm_science.model import load
 
 NETWORK = {"width": 8, "pair_width": 8, "depth": 1, "heads": 2, "product": 2, "walks": 3, "embedding": 8}
-TRAINING: dict[str, Any] = {"steps": 2, "batch_size": 4, "network": NETWORK}
+TRAINING: dict[str, Any] = {"steps": 2, "batch_size": 4, "checkpoint_every": 1, "network": NETWORK}
 TRAIN = ("CCO", "CCN", "C=O", "CC#N", "CCCC", "COC", "NC=O", "CC(C)O")
 TEST = ("CCCO", "CC=O", "CNC", "C#N")
 
@@ -35,19 +36,21 @@ def words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(molecules, "SHORT", TRAINING)
     monkeypatch.setattr(molecules, "LONG", TRAINING)
     monkeypatch.setattr(molecules, "EVALUATIONS", 3)
+    monkeypatch.setattr(molecules, "EARLY", 1)
     monkeypatch.setattr(molecules, "SHIPPED", tmp_path / "models")
     return ["--count", "6", "--results", str(tmp_path / "results"), "--runs", str(tmp_path / "runs")]
 
 
 def test_sweep_headline_and_ship(words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for study, seeds in (("sweep", (0, 1)), ("headline", (0, 1, 2))):
+    for study, seeds, weights in (("sweep", (0, 1), (1,)), ("headline", (0, 1, 2), (1, 2))):
         assert molecules.main([study, *words]) == 0
         cells = Table(f"molecules-{study}", tmp_path / "results").cells
-        keys = {(c["key"]["D"], c["key"]["seed"]) for c in cells if "D" in c["key"]}
-        assert keys == {(D, seed) for D in (512.0, "inf") for seed in seeds}
-        assert sum("floor" in c["key"] for c in cells) == 1
+        keys = {(c["key"]["D"], c["key"]["seed"], c["key"]["guidance"]) for c in cells if "D" in c["key"]}
+        assert keys == set(product((512.0, "inf"), seeds, weights))
+        assert [c["figures"]["valid"] for c in cells if "floor" in c["key"]] == [1]
         assert all(0 <= c["figures"]["valid_without_correction"] <= 1 for c in cells)
-        assert "512" in tables.render(f"molecules-{study}", tmp_path / "results")
+        shown = tables.render(f"molecules-{study}", tmp_path / "results")
+        assert "| 512 | none |" in shown and "real molecules (floor)" in shown
     assert molecules.main(["ship", *words]) == 0
     model = load(tmp_path / "models" / "qm9.safetensors")
     card = model.history["figures"]
