@@ -18,7 +18,7 @@ from torch import Tensor
 
 from benchmarks import tables
 from benchmarks.runner import Benchmark, Table, dimension_argument, machine, parser
-from pfgm_science.constraints import Kept
+from pfgm_science.constraints import Kept, Knowing
 from pfgm_science.denoiser import Denoiser
 from pfgm_science.exact import FiniteSet, Mixture
 from pfgm_science.measurement import Measured, selection
@@ -175,7 +175,7 @@ def conditioned(
         solver = Repeated(solver, renew, takes, LOW, HIGH)
     else:
         known = (torch.arange(N) < KNOWN).to(y).expand(y.shape)
-        solver = Repeated(Kept(solver, y, known, renew), renew, takes)
+        denoiser, solver = Knowing(field, y, known), Repeated(Kept(solver, y, known, renew), renew, takes)
     x = StudentT(D).prior(y.shape, 80.0, generator=generator, dtype=F64)
     for step, state in enumerate(sample(denoiser, x, karras(STEPS), solver=solver)):
         x = state.x

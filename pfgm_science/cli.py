@@ -232,7 +232,7 @@ def _parsers() -> tuple[Parser, dict[str, Parser]]:
             "pfgm sample runs/digits --label 7 --guidance 2 --guidance-interval 0.2,3",
             "pfgm sample runs/weather --condition season=winter --condition wind=0.5,1.2",
             "pfgm sample planar-20 --sizes 16-20 --count 50 --out graphs.g6",
-            "pfgm sample planar-20 --from part.g6 --repeats 5 --out completed.g6",
+            "pfgm sample planar-20 --from part.g6 --out completed.g6",
             "pfgm sample runs/digits --keep mask.npy --from x.npy --repeats 5",
             "pfgm sample runs/table --measure A.npy --result z.npy --measure-noise 0.1 --repeats 20",
             more="Sample i depends on the seed and on i alone.",
@@ -358,13 +358,13 @@ def _sample(parser: Parser) -> None:
         "--repeats",
         type=_whole(1),
         metavar="N",
-        help="takes of each step with --keep or --measure, so that all agrees (1)",
+        help="takes of each step with what is known, so that all agrees (1; with a part of a graph 10)",
     )
     parser.add_argument(
         "--repeats-interval",
         type=_interval,
         metavar="LOW,HIGH",
-        help="noise levels of the steps that are repeated, for data of size 0.5 (default: all)",
+        help="noise levels of the steps that are repeated, for data of size 0.5 (all; with a part of a graph 0.1,3)",
     )
     parser.add_argument("--measure", metavar="FILE", help="A as .npy, [measurements, entries of an object]: z = A y")
     parser.add_argument("--result", metavar="FILE", help="z as .npy, [measurements], or one row a sample")
@@ -421,7 +421,7 @@ def _steering(parser: Parser) -> None:
         type=_interval,
         default=(0.0, math.inf),
         metavar="LOW,HIGH",
-        help="noise levels with guidance, for data of size 0.5 (default: all)",
+        help="noise levels with guidance, for data of size 0.5 (default: all; with a part of a graph 0.1,3)",
     )
     parser.add_argument("--guide", metavar="RUN", help="be guided by this weaker model rather than by no condition")
 

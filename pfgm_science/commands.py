@@ -429,7 +429,7 @@ def _known(model: Model, args: argparse.Namespace) -> tuple[int, Keeps | None]:
     if given.rejected:
         raise DataError(f"{args.given}: {given.rejected[0]}. All objects to keep parts of must be good.")
     count = args.count or (len(given) if len(given) > 1 else COUNT)
-    return count, Known(given.objects, mask, *_repeats(args))
+    return count, Known(given.objects, mask, **_repeats(args))
 
 
 def _part(model: Model, args: argparse.Namespace) -> Keeps:
@@ -438,9 +438,10 @@ def _part(model: Model, args: argparse.Namespace) -> Keeps:
     if given.rejected or len(given) != 1:
         reason = given.rejected[0] if given.rejected else f"there are {len(given)} objects"
         raise DataError(f"{args.given}: {reason}. One good object is needed, which every sample is to have in it.")
-    takes, low, high = _repeats(args)
     sizes = sizes_of(args.sizes, args.count or COUNT, args.seed)
-    kept: Keeps = model.adapter.part(given.objects[0], sizes, takes, low, high, args.seed)  # type: ignore[attr-defined]
+    kept: Keeps = model.adapter.part(  # type: ignore[attr-defined]
+        given.objects[0], sizes=sizes, seed=args.seed, **_repeats(args)
+    )
     return kept
 
 
@@ -459,13 +460,15 @@ def _measurement(args: argparse.Namespace) -> Measurement | None:
         if (args.measure, args.result, args.measure_noise) != (None, None, None):
             raise ConfigError("a measurement needs both --measure, its matrix A, and --result, what came out of it")
         return None
-    return Measurement(_array(args.measure), _array(args.result), args.measure_noise or 0.0, *_repeats(args))
+    return Measurement(_array(args.measure), _array(args.result), args.measure_noise or 0.0, **_repeats(args))
 
 
-def _repeats(args: argparse.Namespace) -> tuple[int, float, float]:
-    """What --repeats and --repeats-interval say of what is known."""
-    low, high = args.repeats_interval or (0.0, math.inf)
-    return args.repeats or 1, low, high
+def _repeats(args: argparse.Namespace) -> dict[str, Any]:
+    """What --repeats and --repeats-interval say of what is known; what they do not say is left to its own defaults."""
+    said: dict[str, Any] = {} if args.repeats is None else {"repeats": args.repeats}
+    if args.repeats_interval is not None:
+        said["low"], said["high"] = args.repeats_interval
+    return said
 
 
 def _array(path: str) -> np.ndarray:

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from pfgm_science.adapters import Adapter
-from pfgm_science.batch import Batch, expand
+from pfgm_science.batch import Batch, Condition, expand
+from pfgm_science.denoiser import Denoiser, Wrapper
 from pfgm_science.errors import ConfigError
 from pfgm_science.noise import normal
 from pfgm_science.state import Denoise, Solver, State, fewest, most_steps
@@ -61,6 +62,23 @@ class Kept:
         values = values + state.sigma * expand(torch.exp(-log_kappa / 2), noise) * noise
         x = torch.where(known > 0, values, state.x)
         return State(x, state.sigma, state.past, state.evaluations + self.renew.evaluations)
+
+
+class Knowing(Wrapper):
+    """A denoiser that is told some coordinates: its answer there is what they are, and not what it makes of the noise.
+
+    A step of the flow then keeps their noise as it is and scales it alone, and a network that is shown its last answer
+    is shown what is known. values, known: as in `Kept`.
+    """
+
+    def __init__(self, denoiser: Denoiser, values: Tensor, known: Tensor) -> None:
+        self.denoiser, self.values, self.known = denoiser, values, known
+
+    def __call__(
+        self, x: Tensor, sigma: Tensor, condition: Condition | None = None, mask: Tensor | None = None
+    ) -> Tensor:
+        answer = self.denoiser(x, sigma, condition, mask)
+        return torch.where(self.known > 0, self.values.to(answer), answer)
 
 
 class Keeps(Protocol):

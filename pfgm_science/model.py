@@ -21,7 +21,7 @@ from pfgm_science.batch import Batch
 from pfgm_science.bends import SAMPLES, Bends, measure_bends
 from pfgm_science.condition import DIMENSION, ConditionSpec, describe, encode
 from pfgm_science.config import RunConfig, build, to_json, update
-from pfgm_science.constraints import EncodedKnown, Keeps, Kept
+from pfgm_science.constraints import EncodedKnown, Keeps, Kept, Knowing
 from pfgm_science.data import Dataset, fingerprint
 from pfgm_science.denoiser import (
     AtDimension,
@@ -372,7 +372,8 @@ class Model:
             )
         once = chosen
         if known is not None:
-            chosen = Kept(chosen, known.batch.values.to(device), known.known.to(device), renew)
+            values, where = known.batch.values.to(device), known.known.to(device)
+            denoiser, chosen = Knowing(denoiser, values, where), Kept(chosen, values, where, renew)
         if repeated is not None and repeated.repeats != 1:
             scale = self.denoiser.sigma_data / EDM_SIGMA_DATA
             chosen = Repeated(chosen, renew, repeated.repeats, repeated.low * scale, repeated.high * scale)

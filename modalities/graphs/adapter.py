@@ -151,11 +151,11 @@ class Graphs:
         mask = self.layout.mask(torch.from_numpy(numbers.astype(np.int64)))
         return Batch(torch.zeros_like(mask), mask)
 
-    def part(self, graph: Any, sizes: Any, repeats: int, low: float, high: float, seed: int) -> Part:
+    def part(self, graph: Any, **how: Any) -> Part:
         """What the command line makes of `--from` a graph that samples are to have in them."""
         from modalities.graphs.completion import Part
 
-        return Part(graph, sizes, repeats, low, high, seed)
+        return Part(graph, **how)
 
     def network(self, settings: Mapping[str, Any], specs: Sequence[ConditionSpec]) -> nn.Module:
         """settings: fields of network.TransformerConfig."""

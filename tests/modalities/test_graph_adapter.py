@@ -17,6 +17,7 @@ from modalities.graphs.attributes import ROOT_2, Attribute
 from modalities.graphs.cost import notice
 from modalities.graphs.simple import adjacency, simple
 from pfgm_science.data import Dataset
+from pfgm_science.denoiser import Denoiser, Wrapper
 from pfgm_science.errors import ConfigError, DataError
 from pfgm_science.model import Model, configure
 
@@ -131,6 +132,26 @@ def test_a_part_is_kept_whatever_the_size(model: Model) -> None:
     assert len({len(sample) for sample in samples}) > 1
     again = model.sample(30, keep=Part(part, seed=3), evaluations=5)
     assert all(nx.utils.graphs_equal(a, b) for a, b in zip(samples, again, strict=True))
+
+
+def test_the_network_is_shown_the_part_as_its_estimate(model: Model) -> None:
+    seen: list[dict[str, torch.Tensor]] = []
+
+    class Spy(Wrapper):
+        def __init__(self, denoiser: Denoiser) -> None:
+            self.denoiser = denoiser
+
+        def __call__(self, x, sigma, condition=None, mask=None):  # type: ignore[no-untyped-def]
+            seen.append(dict(condition or {}))
+            return self.denoiser(x, sigma, condition, mask)
+
+    part = Part(nx.cycle_graph(4), sizes=6, repeats=1)
+    known = part.encoded(model.adapter, 2)
+    model.sample(2, keep=part, evaluations=12, steer=Spy)
+    shown = [condition["estimate"] for condition in seen if "estimate" in condition]
+    assert len(shown) >= 3
+    for estimate in shown:
+        torch.testing.assert_close((estimate * known.known).float(), known.batch.values * known.known)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from modalities.images.adapter import Images
 from modalities.vectors.adapter import Vectors
-from pfgm_science.constraints import Kept, Known
+from pfgm_science.constraints import Kept, Knowing, Known
 from pfgm_science.data import Dataset
 from pfgm_science.denoiser import Denoiser, at_dimension
 from pfgm_science.errors import ConfigError
@@ -143,14 +143,19 @@ POINTS = torch.randn(8, 6, generator=gen(7), dtype=F64)
 KNOWN = torch.tensor([1.0, 1.0, 1.0, 0.0, 0.0, 0.0], dtype=F64)
 
 
-def agreeing(D: float, repeats: int, measured: bool = False, count: int = 160) -> float:
-    """Of points whose first half is known, the share whose other half comes to be that of the same point."""
+def agreeing(D: float, repeats: int, *, told: bool = True, measured: bool = False, count: int = 160) -> float:
+    """Of points whose first half is known, the share whose other half comes to be that of the same point.
+
+    told: whether the denoiser is told the known half too, as Model does it.
+    """
     wanted = torch.arange(count) % 8
     field, g = FiniteSet(POINTS, D), gen(8)
     renew = Renewal(D, field, g)
     kept = Repeated(Kept(Heun(), POINTS[wanted], KNOWN.expand(count, 6), renew), renew, repeats)
     x = StudentT(D).prior((count, 6), 80.0, generator=g, dtype=F64)
     denoiser = Measured(field, selection([0, 1, 2], 6), POINTS[wanted][:, :3], D) if measured else field
+    if told:
+        denoiser = Knowing(denoiser, POINTS[wanted], KNOWN.expand(count, 6))
     end = last(sample(denoiser, x, karras(24), solver=kept)).x
     assert torch.equal(end[:, :3], POINTS[wanted][:, :3]), "kept exactly"
     return float((torch.cdist(end, POINTS).argmin(1) == wanted).double().mean())
@@ -162,6 +167,20 @@ def test_the_unknown_coordinates_come_to_agree_with_the_known(D: float) -> None:
     once, often, both = agreeing(D, 1), agreeing(D, 8), agreeing(D, 4, measured=True)
     assert once < often < both
     assert both > 0.97
+
+
+@pytest.mark.parametrize("D", [2.0, 16.0, math.inf])
+def test_a_denoiser_that_is_told_what_is_known_agrees_more_often(D: float) -> None:
+    """800 samples each, fixed seeds: the standard error of a difference is at most .025."""
+    assert agreeing(D, 4, count=800) > agreeing(D, 4, told=False, count=800) + 0.02
+
+
+def test_a_step_scales_the_noise_of_known_coordinates_alone() -> None:
+    x = StudentT(4.0).perturb(POINTS, 2.0, generator=gen(11))
+    field = Knowing(FiniteSet(POINTS, 4.0), POINTS, KNOWN.expand(8, 6))
+    for solver in (SOLVERS["euler"], SOLVERS["heun"]):
+        after = last(sample(field, x, [2.0, 0.5], solver=solver)).x
+        torch.testing.assert_close((after - POINTS)[:, :3], (x - POINTS)[:, :3] / 4, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("D", [3.0, math.inf])
