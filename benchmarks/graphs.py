@@ -20,7 +20,18 @@ import numpy as np
 
 import modalities.graphs
 from benchmarks import tables
-from benchmarks.runner import Benchmark, Table, by_early, dimension_argument, machine, parser, shipped, trained
+from benchmarks.runner import (
+    EARLY,
+    WEIGHT,
+    Benchmark,
+    Table,
+    by_early,
+    dimension_argument,
+    machine,
+    parser,
+    shipped,
+    trained,
+)
 from modalities.graphs import Graphs, Part
 from modalities.graphs.metrics import Kernel, Suite
 from modalities.graphs.recipes import RECIPES
@@ -95,9 +106,7 @@ HEADLINE_DIMENSION = 2048.0
 FLOOR_SEEDS = 5
 SHIPPED = Path(modalities.graphs.__file__).parent / "models"
 CARD = ("valid", "unique", "novel", "ratio")  # figures in a shipped model
-TAKES = 10  # of the steps that a completion repeats, beside 1
 EVALUATIONS, MANY = 35, 79  # of samples: everywhere; in the headline beside them
-EARLY, WEIGHT = 1000, 2.0  # steps of the copy of the network that guides it (autoguidance), and the weight
 
 
 def main(argv: Sequence[str]) -> int:
@@ -153,8 +162,9 @@ def headline(arguments: argparse.Namespace) -> None:
 def completion(arguments: argparse.Namespace) -> None:
     """Samples that have a given part in them: how many have it exactly, of the size asked for, and are valid."""
     for name in arguments.tasks or SWEEPS:
-        table = _table("completion", name, arguments, TASKS[name].generated, training=TASKS[name].headline)
-        for share, repeats in product((0.25, 0.5), (1, TAKES)):
+        how = {"known": "told to the denoiser", "repeated between": [Part.low, Part.high]}
+        table = _table("completion", name, arguments, TASKS[name].generated, training=TASKS[name].headline, **how)
+        for share, repeats in product((0.25, 0.5), (1, Part.repeats)):
             key = {"share": share, "repeats": repeats}
             if table.find(key) is None:
                 model = headline_model(arguments, name)

@@ -16,7 +16,18 @@ from typing import Any
 
 import modalities.graphs
 from benchmarks import tables
-from benchmarks.runner import Benchmark, Table, by_early, dimension_argument, machine, parser, shipped, trained
+from benchmarks.runner import (
+    EARLY,
+    WEIGHT,
+    Benchmark,
+    Table,
+    by_early,
+    dimension_argument,
+    machine,
+    parser,
+    shipped,
+    trained,
+)
 from modalities.graphs import Graphs
 from modalities.graphs.molecule_metrics import evaluate, floor
 from modalities.graphs.molecules import to_smiles
@@ -30,7 +41,6 @@ EVALUATIONS = 35
 DIMENSIONS = (512.0, math.inf)
 SHORT: dict[str, Any] = {"batch_size": 128, "learning_rate": 1e-3, "checkpoint_every": 250, "steps": 1500}
 LONG: dict[str, Any] = SHORT | {"steps": 20_000, "ema_half_life": 200_000}
-EARLY, WEIGHT = 1000, 2.0  # steps of the copy of the network that guides it (autoguidance), and the weight
 SHIPPED, SHIPPED_DIMENSION = Path(modalities.graphs.__file__).parent / "models", 512.0
 CARD = ("valid_without_correction", "unique", "novel", "fcd")  # figures in the shipped model
 

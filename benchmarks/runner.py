@@ -34,6 +34,7 @@ REPOSITORY = Path(__file__).parent.parent
 # Beside the caller where the package is installed without its repository.
 RESULTS = REPOSITORY / "benchmarks" / "results" if (REPOSITORY / "pyproject.toml").exists() else Path("results")
 PUBLISHED = Path(__file__).parent / "published"
+EARLY, WEIGHT = 1000, 2.0  # steps of the copy of a network that guides it (autoguidance), and the weight
 
 
 @dataclass(frozen=True)

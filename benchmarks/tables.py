@@ -354,7 +354,8 @@ def molecules(study: str) -> Callable[[Path], str]:
     def made(results: Path) -> str:
         table = Table(f"molecules-{study}", results)
         rows = []
-        for D, weight in product(_dimensions(table.cells), (1.0, 2.0)):
+        weights = sorted({cell["key"]["guidance"] for cell in table.cells if "guidance" in cell["key"]})
+        for D, weight in product(_dimensions(table.cells), weights):
             if table.select(D=D, guidance=weight):
                 figures = _molecule_figures(table, D=D, guidance=weight)
                 rows.append([dimension_text(D), "none" if weight == 1 else f"autoguidance {weight:g}", *figures])

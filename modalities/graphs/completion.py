@@ -20,7 +20,7 @@ class Part:
     graph: as the model's own objects are. sizes: numbers of nodes of the samples, one for all or one each; None draws
     them from those of the data that have room for the part, by `seed`. repeats, low, high: takes of each step, so that
     part and rest agree (see Repeated), and the noise levels of those that are repeated, for data with sigma_data 0.5:
-    there a graph's edges are decided. Taken once, a planar graph seldom stays planar (docs/benchmarks.md, completion).
+    there a graph's edges are decided. Taken once, a planar graph seldom stays planar.
     """
 
     graph: Any
