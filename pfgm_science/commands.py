@@ -40,6 +40,7 @@ from pfgm_science.training import LOG_FILE, STATE_FILE, Launcher, read_log
 
 BENCHMARKS = "pfgm_science.benchmarks"  # entry points: objects with name, description and main(argv) -> exit code
 COUNT = 100  # samples when none are asked for
+STANDARD_INPUT = "-"  # as the name of a file, for readers that take it
 SHOWN = 20  # records that are named when some are left out
 
 
@@ -270,7 +271,10 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[object]], header:
 
 
 def report_rejected(data: Dataset) -> int:
-    """Name on stderr what a reader left out; returns how many."""
+    """Name on stderr what a reader left out, and count what it made normal; returns how many were left out."""
+    if rank() == 0:
+        for what, count in data.details.get("changed", {}).items():
+            say(f"{what}: {count:,} records")
     rejected = data.rejected if rank() == 0 else ()
     for record in rejected[:SHOWN]:
         say(f"left out: {record}")
@@ -334,7 +338,7 @@ def open_data(adapter: Adapter, data: str, options: Mapping[str, Any]) -> Datase
         if options:
             raise ConfigError(f"{', '.join(options)}: options of reading files, but {data!r} is a data set by name")
         return adapter.dataset(data)
-    if not Path(data).exists():
+    if data != STANDARD_INPUT and not Path(data).exists():
         raise DataError(
             f"{data!r} is neither a file or folder nor a data set of {adapter.name} ({', '.join(known)})."
             f"{nearest(data, known)}"

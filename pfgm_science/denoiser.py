@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from pfgm_science.batch import Condition, expand, free_coordinates
+from pfgm_science.codebook import Codebook
 from pfgm_science.condition import DIMENSION, ESTIMATE, dimension_feature
 from pfgm_science.divergence import with_divergence
 from pfgm_science.errors import ConfigError
@@ -49,6 +50,7 @@ class Preconditioned(nn.Module):
     sigma_data, radius: root mean square of the coordinates of the data, and that of the farthest sample (inf when it
     is not known). precision: "float32", or "bfloat16" for the network alone, which is entered after normalisation
     because the values before it have no finite variance for D <= 2.
+    A network with a `codebook` gives logits in place of EDM's output, and the answer is the mean of the codewords.
     """
 
     def __init__(
@@ -89,15 +91,28 @@ class Preconditioned(nn.Module):
         return (s**2 + d**2) / (s * d) ** 2
 
     def forward(
-        self, x: Tensor, sigma: Tensor, condition: Condition | None = None, mask: Tensor | None = None
+        self,
+        x: Tensor,
+        sigma: Tensor,
+        condition: Condition | None = None,
+        mask: Tensor | None = None,
+        *,
+        logits: bool = False,
     ) -> Tensor:
+        """E[y | x] like x; logits: what a network with a codebook says of its symbols, in place of their mean."""
         level, d = self.level(x, sigma.to(x.dtype), mask), self.sigma_data
         s = expand(level, x)
         total = (s * s + d * d).sqrt()
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
             free = None if mask is None else mask.float()
-            output = self.network((x / total).float(), level.log().float() / 4, condition, free)
-        denoised: Tensor = (d / total) ** 2 * x + (s * d / total) * output.to(x.dtype)
+            output: Tensor = self.network((x / total).float(), level.log().float() / 4, condition, free)
+        if logits:
+            return output
+        codebook: Codebook | None = getattr(self.network, "codebook", None)
+        if codebook is not None:
+            denoised = codebook.mean(output.to(x.dtype))
+        else:
+            denoised = (d / total) ** 2 * x + (s * d / total) * output.to(x.dtype)
         return denoised if mask is None else denoised * mask.to(x.dtype)
 
 

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 Layer = TypeVar("Layer", bound=nn.Module)
 
@@ -32,3 +33,18 @@ class AdaptiveLayerNorm(nn.Module):
         scale, shift = self.modulation(embedding)[:, None].chunk(2, dim=2)
         modulated: Tensor = torch.addcmul(shift, self.norm(h), 1 + scale)
         return modulated
+
+
+class FeedForward(nn.Module):
+    """A residual layer of two, its norm set by an embedding: h [batch, tokens, width] -> like h, at first h itself."""
+
+    def __init__(self, width: int, inner: int, embedding: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.norm = AdaptiveLayerNorm(width, embedding)
+        self.first = nn.Linear(width, inner)
+        self.second = zeroed(nn.Linear(inner, width))
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, h: Tensor, embedding: Tensor) -> Tensor:
+        updated: Tensor = h + self.second(self.dropout(F.silu(self.first(self.norm(h, embedding)))))
+        return updated

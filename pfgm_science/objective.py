@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from torch import Tensor
+from torch.nn import functional as F
 
 from pfgm_science.batch import Batch, free_coordinates
+from pfgm_science.codebook import Codebook
 from pfgm_science.denoiser import Denoiser
 
 
@@ -27,3 +30,23 @@ def denoising_loss(denoiser: Denoiser, batch: Batch, x: Tensor, sigma: Tensor, w
         error = error * batch.mask
     squared = error.square().flatten(1).sum(1) / free_coordinates(batch.values, batch.mask).clamp(min=1)
     return squared * weight
+
+
+@dataclass(frozen=True)
+class CrossEntropy:
+    """Of the right symbols under a network that gives logits over a codebook, per free place: [batch], in nats.
+
+    Its minimiser is the posterior of each symbol given x, whose mean is E[y | x], at every level: no weight is needed,
+    because the loss of what is plain to see is 0. The denoiser is a `Preconditioned`, which gives its logits.
+    """
+
+    codebook: Codebook
+
+    def __call__(self, denoiser: Any, batch: Batch, x: Tensor, sigma: Tensor, weight: Tensor) -> Tensor:
+        logits = denoiser(x, sigma, batch.condition, batch.mask, logits=True).float()
+        right = self.codebook.symbols(batch.values)
+        loss = F.cross_entropy(logits.flatten(0, -2), right.flatten(), reduction="none").view(right.shape).flatten(1)
+        if batch.mask is None:
+            return loss.mean(1)
+        free = batch.mask[..., 0].to(loss.dtype).flatten(1)
+        return (loss * free).sum(1) / free.sum(1).clamp(min=1)

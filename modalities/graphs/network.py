@@ -21,7 +21,7 @@ from pfgm_science.batch import Condition
 from pfgm_science.condition import ESTIMATE, ConditionSpec
 from pfgm_science.embedding import NoiseEmbedding
 from pfgm_science.errors import ConfigError
-from pfgm_science.layers import AdaptiveLayerNorm, zeroed
+from pfgm_science.layers import AdaptiveLayerNorm, FeedForward, zeroed
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ class _Layer(nn.Module):
         self.query_key_value = nn.Linear(width, 3 * width)
         self.matrices = nn.Linear(pair_width, config.heads + 3 * config.product)
         self.attended = nn.Linear(width + config.product, width)
-        self.node_ff = _FeedForward(width, 2 * width, config.embedding, config.dropout)
+        self.node_ff = FeedForward(width, 2 * width, config.embedding, config.dropout)
         self.pair_in = nn.Linear(pair_width + config.heads + config.product, 2 * pair_width)
         self.ends = nn.Linear(width, 2 * pair_width)
         self.pair_out = zeroed(nn.Linear(2 * pair_width, pair_width))
@@ -190,19 +190,6 @@ class _Layer(nn.Module):
         inner = inner + ends.index_select(1, frame.low) + ends.index_select(1, frame.high)
         e = e + self.pair_out(self.dropout(F.silu(inner)))
         return h, e
-
-
-class _FeedForward(nn.Module):
-    def __init__(self, width: int, inner: int, embedding: int, dropout: float) -> None:
-        super().__init__()
-        self.norm = AdaptiveLayerNorm(width, embedding)
-        self.first = nn.Linear(width, inner)
-        self.second = zeroed(nn.Linear(inner, width))
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, h: Tensor, embedding: Tensor) -> Tensor:
-        updated: Tensor = h + self.second(self.dropout(F.silu(self.first(self.norm(h, embedding)))))
-        return updated
 
 
 class _Exit(nn.Module):

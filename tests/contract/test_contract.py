@@ -18,8 +18,11 @@ from modalities.graphs import Graphs, Part
 from modalities.graphs.layout import Layout
 from modalities.graphs.simple import simple
 from modalities.images.adapter import Images
+from modalities.sequences import Sequences
+from modalities.sequences.objects import records
 from modalities.vectors.adapter import Vectors
 from pfgm_science.batch import Batch
+from pfgm_science.constraints import Known
 from pfgm_science.data import Dataset
 from pfgm_science.errors import ConfigError
 from pfgm_science.model import Model
@@ -52,6 +55,57 @@ class TestVectors(AdapterContract):
         path = folder / "table.csv"
         path.write_text("a,b\n1,2\n3,many\n5,6\n")
         return path, 2, "many"
+
+
+class _SequencesContract(AdapterContract):
+    make = Sequences
+    name = "sequences"
+    misspelt = ("widht", "width")
+    dataset = "hairpins"
+
+    def bad(self) -> list[tuple[Any, str]]:
+        return [
+            (["ACD", "AC1"], "sequence 1: '1' at position 3"),
+            (["ACDX"], "stands for several"),
+            (["AC-D", "ACD"], "2 lengths"),
+            (["ACD", ""], "sequence 1: it is empty"),
+            (["ACD", 3], "object 1 is int"),
+        ]
+
+    def same(self, a: Any, b: Any) -> None:
+        assert [str(record.seq) for record in a] == [str(record.seq) for record in b]
+
+    def test_what_is_kept_is_kept(self, trained: Model) -> None:
+        with pytest.raises(ConfigError, match="no such arrays"):
+            trained.sample(2, keep=Known(self.objects(12)[:1], [np.ones(1)]))
+
+
+class TestAlignedSequences(_SequencesContract):
+    network: ClassVar = {"width": 8, "mix": 8, "depth": 1, "embedding": 8}
+    files = ("a.afa", "a.sto", "a.aln.gz")
+
+    def objects(self, count: int) -> Any:
+        rng = np.random.default_rng(0)
+        return records(["".join(rng.choice(list("ACDEFGHIKLMNPQRSTVWY-"), 9)) for _ in range(count)])
+
+    def damaged(self, folder: Path) -> tuple[Path, int, str]:
+        path = folder / "table.afa"
+        path.write_text(">a\nEV-QL\n>b\nEVXQL\n>c\nEVKQL\n")
+        return path, 2, "'X' at position 3"
+
+
+class TestFreeSequences(_SequencesContract):
+    network: ClassVar = {"width": 8, "heads": 2, "depth": 1, "embedding": 8}
+    files = ("a.fasta", "a.fa.gz", "a.tsv", "a.dbn")
+
+    def objects(self, count: int) -> Any:
+        rng = np.random.default_rng(0)
+        return records(["".join(rng.choice(list("ACGU"), 5 + i % 7)) for i in range(count)])
+
+    def damaged(self, folder: Path) -> tuple[Path, int, str]:
+        path = folder / "table.fasta"
+        path.write_text(">a\nACGUU\n>b\nACGUUB\n>c\nGGU\n")
+        return path, 2, "'B' at position 6"
 
 
 class TestImages(AdapterContract):

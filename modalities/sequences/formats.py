@@ -1,0 +1,341 @@
+"""Read and write sequences: FASTA, FASTQ, AIRR tables, Stockholm, dot-bracket, also with .gz, and standard input.
+
+Files are read as streams, record by record. What cannot be used is left out and named in `Dataset.rejected`; what was
+made normal (lower case, T for U) is counted in `Dataset.details["changed"]`.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import sys
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+
+from modalities.sequences.alphabet import GAP, Alphabet, alphabet_named, guessed
+from modalities.sequences.files import airr, dotbracket, fasta, stockholm
+from modalities.sequences.files.item import Item
+from modalities.sequences.frame import Frame, numbered
+from modalities.sequences.objects import text_of, without_gaps
+from pfgm_science.data import Dataset, checked_labels, nothing_usable
+from pfgm_science.errors import BadRecord, ConfigError, DataError
+from pfgm_science.files import reading, replacing
+
+ALIGNED = (".afa", ".aln", ".sto", ".stk", ".stockholm")
+_STOCKHOLM = (".sto", ".stk", ".stockholm")
+_DOTBRACKET = (".db", ".dbn", ".dot")
+_FASTA = (".fasta", ".fa", ".fna", ".faa", ".ffn", ".afa", ".aln")
+_FASTQ = (".fastq", ".fq")
+_TABLES = (".tsv",)
+SUFFIXES = (*_FASTA, *_FASTQ, *_TABLES, *_STOCKHOLM, *_DOTBRACKET)
+STANDARD_INPUT = "-"
+
+LIMIT = 200_000  # sequences that are kept; of more, as many drawn at random
+LONGEST = 1024  # letters or columns of a sequence
+_NAMED = 1000  # bad records that are named one by one
+_GUESSED_BY = 1000  # records that say which alphabet it is
+
+
+@dataclass
+class _Kept:
+    """A uniform sample of at most `limit` of a stream (reservoir sampling, Vitter 1985), and what was left out."""
+
+    limit: int
+    items: list[Item] = field(default_factory=list)
+    files: list[str] = field(default_factory=list)
+    seen: int = 0
+    changed: Counter[str] = field(default_factory=Counter)
+    rejected: list[BadRecord] = field(default_factory=list)
+    more: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self._rng = np.random.default_rng(0)
+
+    def add(self, file: str, item: Item) -> None:
+        self.seen += 1
+        if len(self.items) < self.limit:
+            self.items.append(item)
+            self.files.append(file)
+        elif (place := int(self._rng.integers(self.seen))) < self.limit:
+            self.items[place], self.files[place] = item, file
+
+    def reject(self, file: str, record: str, reason: str) -> None:
+        if len(self.rejected) < _NAMED:
+            self.rejected.append(BadRecord(file, record, reason))
+        else:
+            self.more[file, "bad records that are not named one by one"] += 1
+
+    def all_rejected(self) -> list[BadRecord]:
+        rest = [BadRecord(file, f"{count} more", reason) for (file, reason), count in self.more.items()]
+        if self.seen > self.limit:
+            left = self.seen - self.limit
+            reason = f"{self.limit} of {self.seen} are kept, drawn at random; --read limit=N for another number"
+            rest.append(BadRecord(self.files[0], f"{left} sequences", reason))
+        return [*self.rejected, *rest]
+
+
+def read(
+    path: str | os.PathLike[str],
+    *,
+    alphabet: str | None = None,
+    label: str | None = None,
+    column: str | None = None,
+    limit: int = LIMIT,
+    longest: int = LONGEST,
+) -> Dataset:
+    """Sequences at path: a Dataset of Biopython's SeqRecord, with condition {label: ...} if they have labels.
+
+    path is one of
+    - .fasta, .fa, .fna, .faa, .ffn: any sequences; with gaps all must have one length, and are aligned
+    - .afa, .aln: aligned FASTA
+    - .fastq, .fq: as FASTA; qualities are not looked at
+    - .tsv: an AIRR table; the letters are in `column`, or in the first of sequence_alignment_aa, sequence_aa,
+      sequence_alignment, sequence. label: a column with the class of each
+    - .sto, .stk: Stockholm, with SS_cons as the structure of the columns
+    - .db, .dbn: dot-bracket
+    - any of these with .gz; "-" for standard input; a folder of such files: the first sub-folder is the label.
+
+    alphabet: protein, dna or rna, guessed otherwise from the first thousand records. limit: of more sequences so many
+    are drawn at random. longest: longer ones are left out.
+    Raises PfgmError for a path that cannot be read, DataError when no sequence can be used.
+    """
+    if limit < 1 or longest < 1:
+        raise ConfigError(f"limit is {limit} and longest {longest}: both must be at least 1")
+    kept = _Kept(limit)
+    stream = _stream(Path(path), column)
+    head = list(islice(stream, _GUESSED_BY))
+    letters = alphabet_named(alphabet) if alphabet else guessed(item.text for _, item in head)
+    for file, item in chain(head, stream):
+        try:
+            kept.add(file, _normal(item, letters, longest, kept.changed))
+        except DataError as error:
+            kept.reject(file, item.record, str(error))
+    items = _of_one_kind(kept)
+    if not items:
+        rejected = kept.all_rejected()
+        if not rejected:
+            raise DataError(f"there is no sequence in {path}. Files of sequences end in {' '.join(SUFFIXES)}.")
+        raise DataError(nothing_usable(path, "sequence", rejected))
+    details: dict[str, Any] = {"alphabet": letters.name, "changed": dict(kept.changed)}
+    if structure := _shared_structure(items):
+        frame = Frame(numbered(len(structure)).columns, structure=structure, scheme="columns of the file")
+        details["frame"] = frame.settings()
+    return Dataset(
+        [_record(item) for item in items],
+        _condition(items, kept.files, label, path),
+        name=Path(path).stem,
+        source=str(path),
+        rejected=kept.all_rejected(),
+        details=details,
+    )
+
+
+def write(
+    path: str | os.PathLike[str],
+    objects: Sequence[Any],
+    labels: Sequence[Any] | None = None,
+    *,
+    frame: Frame | None = None,
+    alphabet: str = "",
+) -> None:
+    """Sequences to a file, by the ending of its name. Those without a name are numbered.
+
+    FASTA, dot-bracket and tables get the letters alone; aligned FASTA (.afa, .aln) and Stockholm the columns, Stockholm
+    with the structure of the frame, a table both. labels: one each, in the description or the column "label".
+    """
+    target = Path(path)
+    suffix = _suffix(target)
+    if suffix not in SUFFIXES or suffix in _FASTQ:
+        allowed = " ".join(each for each in SUFFIXES if each not in _FASTQ)
+        raise ConfigError(f"sequences cannot be written as {target.name!r}: its name must end in {allowed}")
+    items = _items(objects, labels)
+    if suffix in ALIGNED and len({len(item.text) for item in items}) > 1:
+        raise ConfigError(f"{target.name}: sequences of several lengths are no alignment; write them as .fasta")
+    with replacing(target) as temporary, _writing(temporary, target) as handle:
+        if suffix in _STOCKHOLM:
+            stockholm.write(handle, items, frame.structure if frame is not None else "")
+        elif suffix in _DOTBRACKET:
+            dotbracket.write(handle, map(_ungapped, items))
+        elif suffix in _TABLES:
+            _write_table(handle, items, alphabet)
+        else:
+            fasta.write(handle, items if suffix in ALIGNED else map(_ungapped, items))
+
+
+def _write_table(handle: TextIO, items: Sequence[Item], alphabet: str) -> None:
+    plain, aligned = ("sequence_aa", "sequence_alignment_aa") if alphabet == "protein" else airr.COLUMNS[:1:-1]
+    columns = [airr.NAME, plain]
+    if any(GAP in item.text for item in items):
+        columns.append(aligned)
+    if any(item.description for item in items):
+        columns.append("label")
+    rows = (
+        {airr.NAME: item.name, plain: without_gaps(item.text), aligned: item.text, "label": item.description}
+        for item in items
+    )
+    airr.write(handle, rows, columns)
+
+
+def _items(objects: Sequence[Any], labels: Sequence[Any] | None) -> list[Item]:
+    digits = len(str(max(len(objects), 1)))
+    items = []
+    for i, each in enumerate(objects):
+        name = getattr(each, "id", "") or f"sequence-{i + 1:0{digits}d}"
+        label = str(labels[i]) if labels is not None else ""
+        structure = getattr(each, "letter_annotations", {}).get("secondary_structure", "")
+        items.append(Item("", name, label, text_of(each), structure=structure))
+    return items
+
+
+def _stream(path: Path, column: str | None) -> Iterator[tuple[str, Item]]:
+    """File and record of every record; a file that ends too early is named as a record of its own."""
+    if str(path) == STANDARD_INPUT:
+        yield from _of_file(path, "standard input", column)
+        return
+    with reading(path):
+        if not path.is_dir():
+            yield from _of_file(path, path.name, column)
+            return
+        found = sorted(each for each in path.rglob("*") if each.is_file() and _suffix(each) in SUFFIXES)
+    for each in found:
+        yield from _of_file(each, str(each.relative_to(path)), column)
+
+
+def _of_file(path: Path, name: str, column: str | None) -> Iterator[tuple[str, Item]]:
+    number = 0
+    try:
+        with _opened(path) as handle:
+            for item in _reader(path, handle, column)(handle):
+                number += 1
+                yield name, item
+    except (DataError, ValueError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+        if isinstance(error, UnicodeDecodeError):
+            reason = "it is no text"
+        elif isinstance(error, (EOFError, zlib.error)):
+            reason = "the compressed file ends too early, or is damaged"
+        else:
+            reason = str(error).splitlines()[0]
+        yield name, Item(f"after record {number}" if number else "", reason=reason)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[TextIO]:
+    """The text of a file or of standard input, unpacked where its first bytes say that it is packed."""
+    standard = str(path) == STANDARD_INPUT
+    raw: Any = sys.stdin.buffer if standard else path.open("rb")
+    try:
+        packed = raw.peek(2)[:2] == b"\x1f\x8b"
+        yield io.TextIOWrapper(gzip.GzipFile(fileobj=raw) if packed else raw, encoding="utf-8-sig")
+    finally:
+        if not standard:
+            raw.close()
+
+
+def _reader(path: Path, handle: TextIO, column: str | None) -> Callable[[TextIO], Iterator[Item]]:
+    suffix = _suffix(path) if str(path) != STANDARD_INPUT else _sniffed(handle)
+    if suffix in _STOCKHOLM:
+        return stockholm.read
+    if suffix in _DOTBRACKET:
+        return dotbracket.read
+    if suffix in _TABLES:
+        return partial(airr.read, column=column)
+    if suffix in _FASTQ:
+        return fasta.read_fastq
+    if suffix in _FASTA:
+        return fasta.read
+    raise DataError(f"its name ends in {suffix or 'nothing'}; files of sequences end in {' '.join(SUFFIXES)}")
+
+
+def _sniffed(handle: TextIO) -> str:
+    """What standard input is, by its first character."""
+    first = handle.buffer.peek(1)[:1]  # type: ignore[attr-defined]
+    return {b"@": ".fastq", b"#": ".sto"}.get(first, ".fasta" if first == b">" else ".tsv")
+
+
+def _suffix(path: Path) -> str:
+    name = path.name.lower().removesuffix(".gz")
+    return Path(name).suffix
+
+
+def _normal(item: Item, letters: Alphabet, longest: int, changed: Counter[str]) -> Item:
+    """The record with letters of the alphabet; DataError with the reason where it cannot be used."""
+    if item.reason:
+        raise DataError(item.reason)
+    text = letters.normal(item.text, changed)
+    if len(text) > longest:
+        raise DataError(f"it has {len(text)} letters, more than {longest} (--read longest=N allows more)")
+    return replace(item, text=text)
+
+
+def _of_one_kind(kept: _Kept) -> list[Item]:
+    """The records that go together: where any has gaps, those of the length that most have."""
+    if not any(GAP in item.text for item in kept.items):
+        return kept.items
+    lengths = Counter(len(item.text) for item in kept.items)
+    columns = lengths.most_common(1)[0][0]
+    together = [len(item.text) == columns for item in kept.items]
+    for file, item, fits in zip(kept.files, kept.items, together, strict=True):
+        if not fits:
+            kept.reject(file, item.record, f"it has {len(item.text)} columns, the alignment has {columns}")
+    kept.files = [file for file, fits in zip(kept.files, together, strict=True) if fits]
+    return [item for item, fits in zip(kept.items, together, strict=True) if fits]
+
+
+def _shared_structure(items: Sequence[Item]) -> str:
+    """The structure that all of an alignment have, "" where there is none."""
+    structures = {item.structure for item in items}
+    lengths = {len(item.text) for item in items}
+    (structure,) = structures if len(structures) == 1 else ("",)
+    return structure if lengths == {len(structure)} else ""
+
+
+def _record(item: Item) -> Any:
+    from Bio.Seq import Seq
+    from Bio.SeqRecord import SeqRecord
+
+    record = SeqRecord(Seq(item.text), id=item.name, name=item.name, description=item.description)
+    if item.structure and len(item.structure) == len(item.text):
+        record.letter_annotations["secondary_structure"] = item.structure
+    return record
+
+
+def _condition(
+    items: Sequence[Item], files: Sequence[str], label: str | None, path: str | os.PathLike[str]
+) -> Mapping[str, Any]:
+    """Labels by a column of a table, or by the first folder of each file."""
+    if label is not None:
+        missing = next((item for item in items if not item.values.get(label)), None)
+        if missing is not None:
+            columns = ", ".join(missing.values) or "none: only tables have columns"
+            raise ConfigError(f"{missing.record} has no {label!r} to be its label ({columns})")
+        return {label: checked_labels([item.values[label] for item in items], len(items), path)}
+    folders = [Path(file).parts[0] if len(Path(file).parts) > 1 else "" for file in files]
+    if all(folders) and Path(path).is_dir():
+        return {"label": checked_labels(folders, len(items), path)}
+    return {}
+
+
+def _ungapped(item: Item) -> Item:
+    keep = [i for i, letter in enumerate(item.text) if letter != GAP]
+    structure = "".join(item.structure[i] for i in keep) if len(item.structure) == len(item.text) else ""
+    return replace(item, text=without_gaps(item.text), structure=structure)
+
+
+@contextmanager
+def _writing(temporary: Path, target: Path) -> Iterator[TextIO]:
+    if target.name.lower().endswith(".gz"):
+        with gzip.open(temporary, "wt", encoding="utf-8") as packed:
+            yield packed
+    else:
+        with temporary.open("w", encoding="utf-8", newline="\n") as handle:
+            yield handle

@@ -1,0 +1,221 @@
+"""Networks of sequences, which answer with logits: a mixer over columns, and a transformer where lengths differ.
+
+Both add what they learn to what independent places would say: the log frequency of each symbol, and x itself, which
+speaks for the symbols that it points to, the more so the less noise there is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from pfgm_science.batch import Condition
+from pfgm_science.codebook import RMS, Codebook
+from pfgm_science.condition import ESTIMATE, GIVEN, ConditionSpec
+from pfgm_science.config import update
+from pfgm_science.embedding import NoiseEmbedding, fourier_features
+from pfgm_science.errors import ConfigError
+from pfgm_science.layers import AdaptiveLayerNorm, FeedForward, zeroed
+
+PLACES = 32  # features of where a letter stands, from either end
+
+
+@dataclass(frozen=True)
+class MixerConfig:
+    """An MLP mixer (arXiv 2105.01601). width: of the state of a column. mix: columns of its hidden layer. depth:
+    layers. embedding: width of the embedding of noise level and condition. self_conditioning: whether the network may
+    be shown an estimate. Raises ConfigError for values out of range.
+    """
+
+    width: int = 128
+    mix: int = 256
+    depth: int = 6
+    embedding: int = 128
+    dropout: float = 0.0
+    self_conditioning: bool = True
+
+    def __post_init__(self) -> None:
+        _check(self, ("width", "mix", "depth"))
+
+
+@dataclass(frozen=True)
+class TransformerConfig:
+    """width: of the state of a letter. depth: layers. heads: of the attention. reach: distances of two letters that the
+    attention tells apart. The rest as in MixerConfig.
+    """
+
+    width: int = 128
+    depth: int = 6
+    heads: int = 8
+    reach: int = 64
+    embedding: int = 128
+    dropout: float = 0.0
+    self_conditioning: bool = True
+
+    def __post_init__(self) -> None:
+        _check(self, ("width", "depth", "heads", "reach"))
+        if self.width % self.heads:
+            raise ConfigError(f"width = {self.width}: it must be a multiple of heads = {self.heads}")
+
+
+def configured(settings: Mapping[str, Any], aligned: bool) -> MixerConfig | TransformerConfig:
+    """The user's settings on top of those of the network for aligned or for free sequences."""
+    return update(MixerConfig() if aligned else TransformerConfig(), settings, "network.")
+
+
+class _Network(nn.Module):
+    """What both have: x [batch, length, symbols] of about unit size, noise_level [batch] = ln(sigma)/4 -> logits.
+
+    prior: log frequencies, [length or 1, symbols]. condition[ESTIMATE], like x in the units of the encoded data, is an
+    estimate of the clean values, condition[GIVEN] their codewords where they are given and 0 elsewhere. Where mask is
+    0, x is not looked at and the answer is 0.
+    """
+
+    layers: nn.ModuleList
+
+    def __init__(
+        self,
+        codebook: Codebook,
+        prior: Tensor,
+        config: MixerConfig | TransformerConfig,
+        specs: Sequence[ConditionSpec],
+    ) -> None:
+        super().__init__()
+        self.codebook = codebook
+        self.self_conditioning = config.self_conditioning
+        self.embedding = NoiseEmbedding(config.embedding, specs)
+        self.entry = nn.Linear((3 if config.self_conditioning else 2) * codebook.size + 2, config.width)
+        self.norm = AdaptiveLayerNorm(config.width, config.embedding)
+        self.exit = zeroed(nn.Linear(config.width, codebook.size))
+        self.prior = nn.Parameter(prior.clone())
+
+    def forward(
+        self, x: Tensor, noise_level: Tensor, condition: Condition | None = None, mask: Tensor | None = None
+    ) -> Tensor:
+        mask = torch.ones_like(x) if mask is None else mask
+        condition = condition or {}
+        x = x * mask
+        given = condition.get(GIVEN)
+        given = torch.zeros_like(x) if given is None else given.to(x.dtype)
+        known = (given != 0).any(-1, keepdim=True).to(x.dtype)
+        shown = [x, given]
+        if self.self_conditioning:
+            estimate = condition.get(ESTIMATE)
+            shown.append(torch.zeros_like(x) if estimate is None else estimate.to(x.dtype) * mask)
+        h = self.entry(torch.cat([*shown, mask[..., :1], known], -1))
+        embedding = self.embedding(noise_level, condition)
+        inside = torch.maximum(mask[..., 0], known[..., 0])
+        h = self.mixed(h, embedding, inside)
+        learned = self.exit(self.norm(h, embedding))
+        # x / (sigma^2 + sigma_data^2), the input being x / sqrt of that: the weight of independent places for D = inf.
+        weight = self.codebook.scale * torch.rsqrt((8 * noise_level).exp() + RMS**2)
+        logits: Tensor = self.prior + weight[:, None, None] * x + learned
+        return logits.to(x.dtype) * mask
+
+    def mixed(self, h: Tensor, embedding: Tensor, inside: Tensor) -> Tensor:
+        """States of places [batch, length, width] that have heard of each other; inside: 1 but for padding."""
+        raise NotImplementedError
+
+
+class SequenceMixer(_Network):
+    """Of aligned sequences: each column has weights of its own to every other."""
+
+    def __init__(
+        self,
+        length: int,
+        codebook: Codebook,
+        prior: Tensor,
+        config: MixerConfig,
+        specs: Sequence[ConditionSpec] = (),
+    ) -> None:
+        super().__init__(codebook, prior, config, specs)
+        self.place = nn.Parameter(0.02 * torch.randn(length, config.width))
+        self.layers = nn.ModuleList(_MixerLayer(length, config) for _ in range(config.depth))
+
+    def mixed(self, h: Tensor, embedding: Tensor, inside: Tensor) -> Tensor:
+        h = h + self.place
+        for layer in self.layers:
+            h = layer(h, embedding)
+        return h
+
+
+class SequenceTransformer(_Network):
+    """Of sequences of any length up to the longest: attention that knows how far apart two letters are."""
+
+    def __init__(
+        self,
+        length: int,
+        codebook: Codebook,
+        prior: Tensor,
+        config: TransformerConfig,
+        specs: Sequence[ConditionSpec] = (),
+    ) -> None:
+        super().__init__(codebook, prior, config, specs)
+        self.places = nn.Linear(2 * PLACES + 1, config.width)
+        self.distance = nn.Embedding(2 * config.reach + 1, config.heads * config.depth)
+        self.layers = nn.ModuleList(_AttentionLayer(config) for _ in range(config.depth))
+        offset = (torch.arange(length)[:, None] - torch.arange(length)).clamp(-config.reach, config.reach)
+        self.register_buffer("offset", offset + config.reach, persistent=False)
+
+    def mixed(self, h: Tensor, embedding: Tensor, inside: Tensor) -> Tensor:
+        batch, length, _ = h.shape
+        sizes = inside.sum(1, keepdim=True)
+        place = torch.arange(length, device=h.device, dtype=h.dtype)
+        ends = torch.stack([place.expand(batch, -1), sizes - 1 - place])
+        features = fourier_features(ends.abs().flatten().add(1).log() / 4, PLACES).view(2, batch, length, PLACES)
+        features = torch.cat([*features, sizes.log()[..., None].expand(-1, length, 1)], -1)
+        h = h + self.places(features)
+        bias = self.distance(cast(Tensor, self.offset)).permute(2, 0, 1).chunk(len(self.layers))
+        outside = torch.where(inside > 0, 0.0, -torch.inf)[:, None, None, :]
+        for layer, distances in zip(self.layers, bias, strict=True):
+            h = layer(h, embedding, distances[None] + outside)
+        return h
+
+
+class _MixerLayer(nn.Module):
+    def __init__(self, length: int, config: MixerConfig) -> None:
+        super().__init__()
+        self.norm = AdaptiveLayerNorm(config.width, config.embedding)
+        self.first = nn.Linear(length, config.mix)
+        self.second = zeroed(nn.Linear(config.mix, length))
+        self.feed = FeedForward(config.width, 2 * config.width, config.embedding, config.dropout)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, h: Tensor, embedding: Tensor) -> Tensor:
+        columns = self.norm(h, embedding).transpose(1, 2)
+        h = h + self.second(self.dropout(F.silu(self.first(columns)))).transpose(1, 2)
+        answer: Tensor = self.feed(h, embedding)
+        return answer
+
+
+class _AttentionLayer(nn.Module):
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.heads = config.heads
+        self.norm = AdaptiveLayerNorm(config.width, config.embedding)
+        self.query_key_value = nn.Linear(config.width, 3 * config.width)
+        self.attended = zeroed(nn.Linear(config.width, config.width))
+        self.feed = FeedForward(config.width, 2 * config.width, config.embedding, config.dropout)
+
+    def forward(self, h: Tensor, embedding: Tensor, bias: Tensor) -> Tensor:
+        batch, length, width = h.shape
+        split = (batch, length, self.heads, width // self.heads)
+        parts = self.query_key_value(self.norm(h, embedding)).chunk(3, 2)
+        query, key, value = (part.reshape(split).transpose(1, 2) for part in parts)
+        heard = F.scaled_dot_product_attention(query, key, value, attn_mask=bias.to(query.dtype))
+        h = h + self.attended(heard.transpose(1, 2).reshape(batch, length, width))
+        answer: Tensor = self.feed(h, embedding)
+        return answer
+
+
+def _check(config: Any, names: Sequence[str]) -> None:
+    for name in names:
+        if getattr(config, name) < 1:
+            raise ConfigError(f"{name} = {getattr(config, name)}: it must be at least 1")
+    if not 0 <= config.dropout < 1:
+        raise ConfigError(f"dropout = {config.dropout}: it must be in [0, 1)")
