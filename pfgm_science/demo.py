@@ -167,7 +167,7 @@ def _shipped(seed: int, watch: Watch) -> list[Section]:
         with watch(f"sampling {name}") as update:
             objects = model.sample(SHIPPED, seed=seed, on_state=update)
         facts = model.history
-        card = ", ".join(f"{key} {_short(value)}" for key, value in facts.get("figures", {}).items())
+        card = ", ".join(f"{key.replace('_', ' ')} {_short(value)}" for key, value in facts.get("figures", {}).items())
         text = (
             f"The first {SHIPPED} samples of the model {name!r} that comes with this package, trained on "
             f"{facts['data']['name']} ({facts['data']['licence']}) at D = {model.dimension:g}. Measured of it: {card}."

@@ -38,6 +38,16 @@ def test_planar_20_makes_planar_graphs_at_once() -> None:
     assert sum(map(planar, samples)) >= 8
 
 
+def test_qm9_makes_molecules_at_once() -> None:
+    """99 in 100 are valid: fewer than 16 of 20 by chance less than once in 10 million times; seeded."""
+    from modalities.graphs.molecules import valid_without_correction
+
+    pytest.importorskip("rdkit")
+    samples = pfgm.load("qm9").sample(20, seed=0)
+    assert all(1 <= molecule.num_nodes <= 9 for molecule in samples)
+    assert sum(map(valid_without_correction, samples)) >= 16
+
+
 @pytest.fixture
 def found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A tiny model that is shipped under the name `small`."""
