@@ -89,6 +89,22 @@ class Keeps(Protocol):
         ...
 
 
+class Around(Protocol):
+    """What samples are filled in around by a network that was trained to do so: a loop of a protein, for example.
+
+    Unlike what a solver keeps, what is given is no coordinate of the flow: the network is told it as the condition
+    GIVEN, and the rest is drawn as a sample of fewer coordinates.
+    """
+
+    def batch(self, adapter: Any, count: int) -> Batch:
+        """Zeros, a mask of what is to be filled in, and the condition GIVEN with what is given, zero elsewhere."""
+        ...
+
+    def steer(self, adapter: Any, denoiser: Denoiser) -> Denoiser:
+        """The denoiser, or a wrapper of it that holds samples to what else is asked in the condition of the batch."""
+        ...
+
+
 @dataclass(frozen=True)
 class Known:
     """What is known of samples to be drawn. objects: of the adapter's kind, one for all samples or one each.

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
@@ -19,9 +20,9 @@ from pfgm_science import adapters, checkpoint, shipped
 from pfgm_science.adapters import Adapter
 from pfgm_science.batch import Batch
 from pfgm_science.bends import SAMPLES, Bends, measure_bends
-from pfgm_science.condition import DIMENSION, ConditionSpec, describe, encode
+from pfgm_science.condition import DIMENSION, GIVEN, ConditionSpec, describe, encode
 from pfgm_science.config import RunConfig, build, to_json, update
-from pfgm_science.constraints import EncodedKnown, Keeps, Kept, Knowing
+from pfgm_science.constraints import Around, EncodedKnown, Keeps, Kept, Knowing
 from pfgm_science.data import Dataset, fingerprint
 from pfgm_science.denoiser import (
     AtDimension,
@@ -94,6 +95,7 @@ class Drawing(Way, total=False):
     seed: int
     condition: Mapping[str, Any] | None
     keep: Keeps | None
+    around: Around | None
     sizes: int | Sequence[int] | None
     measurement: Measurement | None
     start: Start | None
@@ -247,7 +249,8 @@ class Model:
         solver, of SOLVERS by name or as an object;
         grid, of GRIDS; when no solver is named, the one that was measured to be best, on the fitted grid, and Karras'
         grid for those that are named (docs/benchmarks.md); sizes=20, one for all or one a sample, where objects differ
-        in size; keep=Known(objects, mask) or
+        in size; around=Design(...), or another object that the modality has for filling in (see Around);
+        keep=Known(objects, mask) or
         measurement=Measurement(A, z, noise), for what is known of the samples; steer(denoiser), to wrap it again, as
         in EnergyGuided; start=Start(batch, sigma); batch_size=250; graph=True, to record the whole loop as one CUDA
         graph that is replayed for every batch; on_state(done, total), told of progress in samples times steps.
@@ -262,6 +265,7 @@ class Model:
         seed: int = 0,
         condition: Mapping[str, Any] | None = None,
         keep: Keeps | None = None,
+        around: Around | None = None,
         sizes: int | Sequence[int] | None = None,
         measurement: Measurement | None = None,
         start: Start | None = None,
@@ -280,13 +284,19 @@ class Model:
         known = None if keep is None else keep.encoded(self.adapter, count)
         measured = None if measurement is None else measurement.encoded(self.adapter, count)
         given = [part.batch for part in (known, start) if part is not None]
+        if around is not None:
+            if given or measured is not None or graph:
+                raise ConfigError("what samples are filled in around goes with nothing else that is known of them")
+            given = [around.batch(self.adapter, count)]
+            how["steer"] = _steered(partial(around.steer, self.adapter), how.get("steer"))
         if sizes is not None and given:
             raise ConfigError("sizes are given beside samples that have sizes of their own: leave them out")
         template = given[0] if given else self._template(count, seed, sizes)
         if any(len(part) != count or part.values.shape != template.values.shape for part in given):
             shapes = " and ".join(str(tuple(part.values.shape)) for part in given)
             raise ConfigError(f"{count} samples cannot be drawn from what is given, of shape {shapes}")
-        batch = Batch(template.values, template.mask, self._condition(condition, count))
+        told = {} if around is None else dict(template.condition or {})
+        batch = Batch(template.values, template.mask, {**told, **(self._condition(condition, count) or {})} or None)
         # Measured once, and not for every batch, in models made before there was a fitted grid.
         model = self.with_bends() if how.get("grid") == "fitted" else self
         if graph and not (keep is None and measurement is None and how.get("steer") is None):
@@ -317,6 +327,9 @@ class Model:
                         tell(first * steps + size * step, count * steps)
             values.append(x.float().cpu())
         result = Batch(torch.cat(values), batch.mask, batch.condition)
+        if batch.condition is not None and GIVEN in batch.condition and batch.mask is not None:
+            filled = torch.where(batch.mask > 0, result.values, batch.condition[GIVEN].to(result.values))
+            result = Batch(filled, batch.mask, batch.condition)
         bad = (~result.values.flatten(1).isfinite().all(1)).nonzero().flatten().tolist()
         if bad:
             raise PfgmError(
@@ -489,6 +502,13 @@ class Model:
     def _condition(self, condition: Mapping[str, Any] | None, count: int) -> dict[str, torch.Tensor] | None:
         encoded = encode(self.specs, condition or {}, count)
         return encoded or None
+
+
+def _steered(
+    first: Callable[[Denoiser], Denoiser], then: Callable[[Denoiser], Denoiser] | None
+) -> Callable[[Denoiser], Denoiser]:
+    """One wrapper of denoisers, and around it another if there is one."""
+    return first if then is None else lambda denoiser: then(first(denoiser))
 
 
 def load(path: str | Path) -> Model:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from modalities.sequences.adapter import Sequences
+    from modalities.sequences.design import Design
 
-__all__ = ["Sequences"]
+__all__ = ["Design", "Sequences"]
 
 
 def __getattr__(name: str) -> Any:
@@ -15,4 +16,8 @@ def __getattr__(name: str) -> Any:
         from modalities.sequences.adapter import Sequences
 
         return Sequences
+    if name == "Design":
+        from modalities.sequences.design import Design
+
+        return Design
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

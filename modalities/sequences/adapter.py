@@ -176,6 +176,14 @@ class Sequences:
         inside = (torch.arange(self.length) < lengths[:, None]).float()
         return inside[..., None].expand(-1, -1, self.codebook.size).contiguous()
 
+    def augment(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """In training aligned sequences are also filled in around parts of themselves, see infilling."""
+        if self.frame is None:
+            return batch
+        from modalities.sequences.infilling import parts
+
+        return parts(self.frame, self.codebook.size - 1 if self.gaps else None)(batch, generator)
+
     def network(self, settings: Mapping[str, Any], specs: Sequence[ConditionSpec]) -> nn.Module:
         """settings: fields of network.MixerConfig for aligned sequences, of network.TransformerConfig for free ones."""
         from modalities.sequences.network import SequenceMixer, SequenceTransformer, configured

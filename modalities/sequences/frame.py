@@ -39,9 +39,9 @@ class Frame:
         return len(self.columns)
 
     def region(self, name: str) -> range:
-        """The columns of a region; ConfigError with the names that there are."""
+        """The columns of a region, "CDR-H3" or "H3" for short; ConfigError with the names that there are."""
         for known, first, end in self.regions:
-            if known.lower() == name.lower():
+            if name.lower() in (known.lower(), known.lower().removeprefix("cdr-")):
                 return range(first, end)
         known_names = ", ".join(known for known, _, _ in self.regions) or "none"
         raise ConfigError(f"there is no region {name!r} in this alignment ({known_names})")

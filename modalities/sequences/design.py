@@ -1,0 +1,175 @@
+"""Design jobs: regions of a template are drawn anew, of the length asked for, and everything else stays as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from modalities.sequences.alphabet import GAP
+from modalities.sequences.frame import Frame
+from modalities.sequences.objects import text_of
+from pfgm_science.batch import Batch, Condition
+from pfgm_science.codebook import Codebook
+from pfgm_science.condition import GIVEN
+from pfgm_science.denoiser import Denoiser, Wrapper
+from pfgm_science.errors import ConfigError
+
+ALLOWED = "allowed"  # the condition that says which symbols each column of a sample may have
+OPEN = "?"  # a letter that is to be drawn
+
+
+@dataclass(frozen=True)
+class Design:
+    """Samples that are a template but for some regions: `model.sample(count, around=Design(...))`.
+
+    template: a sequence in the columns of the model, with its gaps. redesign: names of regions. lengths: region ->
+    fewest and most letters, drawn evenly between them; a region without an entry keeps its gaps where they are.
+    allow: place -> the letters it may have, where a place is a column ("H107") or a letter of a region ("CDR-H3:3", the
+    first is 1). deny: letters that no place may have. temperature: of what each step takes the letters to be, below
+    1 for the likelier ones (samples sharpen less than a power 1 / temperature of their law). seed: of the lengths.
+
+    What cannot be met, or would change nothing, is refused with the reason (ConfigError).
+    """
+
+    template: Any
+    redesign: Sequence[str]
+    lengths: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    allow: Mapping[str, str] = field(default_factory=dict)
+    deny: str = ""
+    temperature: float = 1.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.redesign:
+            raise ConfigError("no region is to be redesigned: every design would be the template")
+        if not self.temperature > 0:
+            raise ConfigError(f"temperature is {self.temperature}: it must be > 0 (1 is the model's own)")
+
+    def rows(self, adapter: Any, count: int) -> list[str]:
+        """The template of each sample, with "?" in the columns that are to be drawn."""
+        frame, text = self._template(adapter)
+        regions = {name: frame.region(name) for name in self.redesign}
+        rng = np.random.default_rng(self.seed)
+        rows = [list(text) for _ in range(count)]
+        unknown = [name for name in self.lengths if frame.region(name) not in regions.values()]
+        if unknown:
+            raise ConfigError(f"a length is given for {', '.join(unknown)}, which is not redesigned")
+        asked = {frame.region(name): bounds for name, bounds in self.lengths.items()}
+        for name, columns in regions.items():
+            span = slice(columns.start, columns.stop)
+            if columns in asked:
+                low, high = asked[columns]
+                if not 1 <= low <= high <= len(columns):
+                    raise ConfigError(
+                        f"{name} is to have {low} to {high} letters: this model's has 1 to {len(columns)} columns"
+                    )
+                for row, length in zip(rows, rng.integers(low, high + 1, count), strict=True):
+                    row[span] = _loop(int(length), len(columns))
+            else:
+                for row in rows:
+                    row[span] = [letter if letter == GAP else OPEN for letter in row[span]]
+                if OPEN not in rows[0][span]:
+                    raise ConfigError(f"{name} of the template is nothing but gaps: give it a length")
+        return ["".join(row) for row in rows]
+
+    def allowed(self, adapter: Any, rows: Sequence[str]) -> Tensor:
+        """Which symbols each column of each row may have: bool [count, columns, symbols]."""
+        frame = adapter.frame
+        symbols = adapter.letters.symbols[: adapter.codebook.size]
+        self._check_letters("deny", self.deny, symbols)
+        usual = torch.tensor([symbol != GAP and symbol not in self.deny.upper() for symbol in symbols])
+        found = usual.repeat(len(rows), len(rows[0]), 1)
+        for place, letters in self.allow.items():
+            self._check_letters(place, letters, symbols)
+            listed = torch.tensor([symbol in letters.upper() for symbol in symbols])
+            for i, row in enumerate(rows):
+                found[i, _column(place, row, frame)] &= listed
+        for i, row in enumerate(rows):
+            for column, letter in enumerate(row):
+                if letter == OPEN and not bool(found[i, column].any()):
+                    raise ConfigError(f"no letter is left for {frame.columns[column]}: it is asked for and denied")
+        return found
+
+    def batch(self, adapter: Any, count: int) -> Batch:
+        """Zeros, free where a letter is to be drawn, with what is given and what is allowed."""
+        _, template = self._template(adapter)
+        rows = self.rows(adapter, count)
+        allowed = self.allowed(adapter, rows)
+        free = torch.tensor([[letter == OPEN for letter in row] for row in rows])
+        single = allowed.sum(-1) == 1
+        if bool((single | ~free).all()) and all(row.count(GAP) == template.count(GAP) for row in rows):
+            raise ConfigError("one letter is allowed in each place: there is nothing to draw")
+        numbers = torch.stack([torch.from_numpy(adapter.letters.numbers(row.replace(OPEN, "A"))) for row in rows])
+        mask = free[..., None].float().expand(-1, -1, adapter.codebook.size).contiguous()
+        given = adapter.codebook.encode(numbers) * (1 - mask)
+        return Batch(torch.zeros_like(given), mask, {GIVEN: given, ALLOWED: allowed})
+
+    def steer(self, adapter: Any, denoiser: Denoiser) -> Denoiser:
+        return Restricted(denoiser, adapter.codebook, self.temperature)
+
+    def _template(self, adapter: Any) -> tuple[Frame, str]:
+        """The frame of the model and the template in it; ConfigError where they do not go together."""
+        if adapter.frame is None:
+            raise ConfigError("this model makes sequences of free length: only aligned ones have regions to redesign")
+        frame: Frame = adapter.frame
+        text: str = adapter.letters.normal(text_of(self.template))
+        if len(text) != len(frame):
+            raise ConfigError(f"the template has {len(text)} columns, this model's sequences have {len(frame)}")
+        return frame, text
+
+    @staticmethod
+    def _check_letters(what: str, letters: str, symbols: str) -> None:
+        strange = set(letters.upper()) - (set(symbols) - {GAP})
+        if strange:
+            raise ConfigError(f"{what}: {', '.join(sorted(strange))} is no letter of this model ({symbols})")
+
+
+class Restricted(Wrapper):
+    """A denoiser whose letters are among those allowed, at a temperature.
+
+    The condition ALLOWED says which, [batch, columns, symbols]: the probabilities of the others are divided among them
+    in proportion.
+    """
+
+    def __init__(self, denoiser: Denoiser, codebook: Codebook, temperature: float = 1.0) -> None:
+        self.denoiser, self.codebook, self.temperature = denoiser, codebook, temperature
+
+    def __call__(
+        self, x: Tensor, sigma: Tensor, condition: Condition | None = None, mask: Tensor | None = None
+    ) -> Tensor:
+        rest = dict(condition or {})
+        allowed = rest.pop(ALLOWED).to(x.device)
+        shares = self.codebook.probabilities(self.denoiser(x, sigma, rest, mask)) ** (1 / self.temperature)
+        # Where the network rules all of them out, they are equally likely.
+        shares = torch.where(allowed, shares, 0.0)
+        total = shares.sum(-1, keepdim=True)
+        even = allowed / allowed.sum(-1, keepdim=True).clamp(min=1)
+        shares = torch.where(total > 1e-12, shares / total.clamp(min=1e-12), even.to(shares))
+        answer = self.codebook.scale * (shares - 1 / self.codebook.size)
+        return answer if mask is None else answer * mask.to(answer)
+
+
+def _loop(letters: int, columns: int) -> list[str]:
+    """Letters to be drawn from both ends, the gaps in the middle (see imgt.loop)."""
+    left = (letters + 1) // 2
+    return [OPEN] * left + [GAP] * (columns - letters) + [OPEN] * (letters - left)
+
+
+def _column(place: str, row: str, frame: Frame) -> int:
+    """The column of a place of a row that is to be drawn; ConfigError for one that is not."""
+    region, colon, number = place.rpartition(":")
+    if not colon:
+        column = frame.column(place)
+        if row[column] != OPEN:
+            what = "a gap" if row[column] == GAP else row[column]
+            raise ConfigError(f"{place} is not drawn: it is {what} in the template")
+        return column
+    drawn = [column for column in frame.region(region) if row[column] == OPEN]
+    if not number.isdecimal() or not 1 <= int(number) <= len(drawn):
+        raise ConfigError(f"{place}: {region} has {len(drawn)} letters to be drawn here, the first is {region}:1")
+    return drawn[int(number) - 1]

@@ -1,0 +1,211 @@
+"""Loops drawn anew in a template: what is kept, what is allowed, and the law of what is drawn."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import chisquare
+from torch import Tensor, nn
+
+import pfgm_science as pfgm
+from modalities.sequences import Design, Sequences
+from modalities.sequences.frame import Frame
+from modalities.sequences.infilling import parts
+from pfgm_science.batch import Batch, Condition
+from pfgm_science.condition import GIVEN
+from pfgm_science.data import Dataset
+from pfgm_science.denoiser import Preconditioned
+from pfgm_science.errors import ConfigError, PfgmError
+from pfgm_science.model import Model
+
+TINY = {"width": 8, "mix": 8, "depth": 1, "embedding": 8}
+FRAME = Frame(tuple(f"H{i}" for i in range(1, 9)), (("FR-H1", 0, 2), ("CDR-H3", 2, 6), ("FR-H2", 6, 8)))
+LETTERS = "ACDEFGHIKLMNPQRSTVWY"
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    """Two frame columns, a loop of 2 to 4 letters with its gaps in the middle, two columns; a step of training."""
+    rng = np.random.default_rng(0)
+    texts = []
+    for _ in range(60):
+        size = int(rng.integers(2, 5))
+        loop = "".join(rng.choice(list(LETTERS), size))
+        left = (size + 1) // 2
+        texts.append("EV" + loop[:left] + "-" * (4 - size) + loop[left:] + "WG")
+    data = Dataset(texts, details={"frame": FRAME.settings()})
+    return pfgm.fit(Sequences(), data, steps=2, batch_size=8, network=TINY)
+
+
+def loops(samples: Sequence[str]) -> list[str]:
+    return [text[2:6].replace("-", "") for text in samples]
+
+
+def test_everything_else_is_the_templates_and_lengths_are_those_asked_for(model: Model) -> None:
+    samples = model.sample(60, around=Design("EVAC-DWG", ["CDR-H3"], {"CDR-H3": (2, 4)}), evaluations=3)
+    assert {text[:2] + text[6:] for text in samples} == {"EVWG"}
+    assert set(map(len, loops(samples))) == {2, 3, 4}
+    assert {text[2:6].find("-") for text in samples} == {-1, 1, 2}  # the gaps are in the middle
+
+
+def test_without_a_length_gaps_stay_where_they_are(model: Model) -> None:
+    samples = model.sample(20, around=Design("EVAC-DWG", ["H3"]), evaluations=3)
+    assert {text[:2] + text[4] + text[6:] for text in samples} == {"EV-WG"}
+    assert len(set(loops(samples))) > 10 and set(map(len, loops(samples))) == {3}
+
+
+def test_several_regions_at_once(model: Model) -> None:
+    design = Design("EVAC-DWG", ["CDR-H3", "FR-H2"], {"H3": (3, 3)}, deny="WG")
+    samples = model.sample(20, around=design, evaluations=3)
+    assert {text[:2] for text in samples} == {"EV"} and len({text[6:] for text in samples}) > 10
+
+
+def test_letters_are_among_those_allowed_and_none_that_is_denied(model: Model) -> None:
+    design = Design("EVAC-DWG", ["H3"], {"H3": (3, 4)}, allow={"H3:2": "CDE", "H6": "ak"}, deny="cw")
+    found = loops(model.sample(40, around=design, evaluations=3))
+    assert {loop[1] for loop in found} == {"D", "E"} and {loop[-1] for loop in found} == {"A", "K"}
+    assert not set("".join(found)) & set("CW-")
+
+
+def test_a_sample_does_not_depend_on_its_batch(model: Model) -> None:
+    design = Design("EVAC-DWG", ["H3"], {"H3": (2, 4)})
+    assert model.sample(6, around=design, batch_size=2) == model.sample(6, around=design, batch_size=6)
+
+
+@pytest.mark.parametrize(
+    ("design", "reason"),
+    [
+        (lambda: Design("EVAC-DWG", []), "every design would be the template"),
+        (lambda: Design("EVAC-DWG", ["H3"], temperature=0.0), "must be > 0"),
+        (lambda: Design("EVAC-DWG", ["L3"]), r"no region 'L3' in this alignment \(FR-H1, CDR-H3, FR-H2\)"),
+        (lambda: Design("EVAC-DW", ["H3"]), "7 columns, this model's sequences have 8"),
+        (lambda: Design("EVXC-DWG", ["H3"]), "'X' at position 3"),
+        (lambda: Design("EVAC-DWG", ["H3"], {"H3": (3, 5)}), "3 to 5 letters: this model's has 1 to 4"),
+        (lambda: Design("EVAC-DWG", ["H3"], {"FR-H1": (1, 2)}), "FR-H1, which is not redesigned"),
+        (lambda: Design("EV----WG", ["H3"]), "nothing but gaps"),
+        (lambda: Design("EVAC-DWG", ["H3"], allow={"H3:4": "A"}), "3 letters to be drawn"),
+        (lambda: Design("EVAC-DWG", ["H3"], allow={"H1": "A"}), "H1 is not drawn: it is E"),
+        (lambda: Design("EVAC-DWG", ["H3"], allow={"H5": "A"}), "H5 is not drawn: it is a gap"),
+        (lambda: Design("EVAC-DWG", ["H3"], allow={"H3:1": "AB"}), "B is no letter"),
+        (lambda: Design("EVAC-DWG", ["H3"], allow={"H3:1": "C"}, deny="C"), "no letter is left for H3"),
+        (lambda: Design("EVAC-DWG", ["H3"], allow={"H3:1": "A", "H3:2": "C", "H3:3": "D"}), "nothing to draw"),
+    ],
+)
+def test_what_cannot_be_met_or_changes_nothing_is_refused(model: Model, design: Any, reason: str) -> None:
+    with pytest.raises(PfgmError, match=reason):
+        model.sample(2, around=design())
+
+
+def test_sequences_of_free_length_have_no_regions() -> None:
+    free = pfgm.fit(Sequences(), ["ACGU", "GG"] * 4, steps=1, batch_size=2, network={"width": 8, "depth": 1})
+    with pytest.raises(ConfigError, match="only aligned ones"):
+        free.sample(1, around=Design("ACGU", ["H3"]))
+
+
+def test_nothing_else_may_be_known(model: Model) -> None:
+    with pytest.raises(ConfigError, match="goes with nothing else"):
+        model.sample(1, around=Design("EVAC-DWG", ["H3"]), graph=True)
+
+
+class Posterior(nn.Module):
+    """Exact logits of the second of two columns, given the first, for the t kernel with N = 4 free coordinates."""
+
+    def __init__(self, adapter: Sequences, law: Tensor, D: float) -> None:
+        super().__init__()
+        self.codebook, self.law, self.D = adapter.codebook, law, D
+        self.weight = nn.Parameter(torch.zeros(1))
+
+    def forward(
+        self, x: Tensor, level: Tensor, condition: Condition | None = None, mask: Tensor | None = None
+    ) -> Tensor:
+        assert condition is not None and mask is not None and bool((mask[:, 0] == 0).all())
+        sigma = (4 * level.double()).exp()[:, None]
+        first = condition[GIVEN][:, 0].argmax(-1)
+        place = x[:, 1].double() * (sigma**2 + 0.25).sqrt()
+        code = self.codebook.encode(torch.arange(4)).double()
+        squared = (place[:, None] - code).square().sum(-1)
+        logits = self.law[first].log() - (4 + self.D) / 2 * torch.log1p(squared / (self.D * sigma**2))
+        return torch.stack([torch.zeros_like(logits), logits], 1) + self.weight
+
+
+@pytest.mark.parametrize("D", [2.0, 64.0])
+def test_what_is_drawn_has_the_law_of_what_goes_with_the_template(D: float) -> None:
+    """800 samples against the exact conditional, by chi squared: p < 1e-4 by chance once in 10,000; seeded."""
+    law = torch.tensor([[0.7, 0.1, 0.1, 0.1], [0.25, 0.25, 0.25, 0.25], [0.1, 0.2, 0.3, 0.4], [0.4, 0.4, 0.1, 0.1]])
+    law = law.double() / law.double().sum(1, keepdim=True)
+    frame = Frame(("1", "2"), (("left", 0, 1), ("right", 1, 2)))
+    texts = ["AC", "CG", "GU", "UA"] * 5
+    data = Dataset(texts, details={"frame": frame.settings()})
+    fitted = pfgm.fit(Sequences("rna"), data, steps=1, batch_size=2, network=TINY, dimension=D)
+    exact = replace(fitted, denoiser=Preconditioned(Posterior(fitted.adapter, law, D), 0.5), bends=None)
+    for letter, row in zip("AG", law[[0, 2]].tolist(), strict=True):
+        samples = exact.sample(800, around=Design(letter + "A", ["right"]), seed=3, evaluations=40, solver="heun")
+        assert {text[0] for text in samples} == {letter}
+        counts = Counter(text[1] for text in samples)
+        assert chisquare([counts[each] for each in "ACGU"], [800 * share for share in row]).pvalue > 1e-4
+    only = exact.sample(800, around=Design("GA", ["right"], allow={"2": "CU"}), seed=3, evaluations=40, solver="heun")
+    counts = Counter(text[1] for text in only)
+    assert set(counts) == {"C", "U"}
+    assert chisquare([counts["C"], counts["U"]], [800 / 3, 1600 / 3]).pvalue > 1e-4
+    cold = Design("GA", ["right"], temperature=0.25)
+    colder = Counter(text[1] for text in exact.sample(800, around=cold, seed=3, evaluations=40, solver="heun"))
+    assert colder["U"] > 370  # 320 expected without, with deviation 14
+
+
+def test_a_network_learns_to_heed_what_is_given() -> None:
+    """The last letter pairs with the first; after a short training nine in ten are right (chance: one in four)."""
+    rng = np.random.default_rng(0)
+    partner = dict(zip("ACGU", "UGCA", strict=True))
+    texts = ["".join(rng.choice(list("ACGU"), 4)) for _ in range(400)]
+    texts = [text + partner[text[0]] for text in texts]
+    frame = Frame(tuple("12345"), (("stem", 0, 4), ("CDR-H3", 4, 5)))
+    data = Dataset(texts, details={"frame": frame.settings()})
+    model = pfgm.fit(
+        Sequences("rna"),
+        data,
+        steps=400,
+        batch_size=32,
+        network={"width": 32, "mix": 16, "depth": 2},
+        ema_half_life=500,
+    )
+    right = [model.sample(25, around=Design(letter + "CAGA", ["H3"]), seed=1) for letter in "ACGU"]
+    hits = sum(text[4] == partner[text[0]] for samples in right for text in samples)
+    assert hits >= 90
+
+
+# --- what is given in training ---
+
+
+def encoded(texts: list[str]) -> tuple[Sequences, Batch]:
+    adapter = Sequences().fit(Dataset(texts, details={"frame": FRAME.settings()}))
+    return adapter, adapter.encode(texts)
+
+
+def test_training_is_whole_around_loops_and_around_anything() -> None:
+    adapter, batch = encoded(["EVAC-DWG", "EVA--DWG"] * 2000)
+    given = adapter.augment(batch, torch.Generator().manual_seed(0))
+    assert given.mask is not None and given.condition is not None
+    mask = given.mask[..., 0]
+    assert torch.equal(given.values, batch.values * given.mask)
+    assert torch.equal(given.values + given.condition[GIVEN], batch.values)
+    assert bool((mask.sum(1) >= 1).all())
+    whole = (mask == 1).all(1).double().mean()
+    loop = torch.tensor([0.0, 0, 1, 1, 1, 1, 0, 0])
+    letters = loop * (batch.values.argmax(-1) != 20)
+    around = ((mask == loop) | (mask == letters)).all(1).double().mean()
+    # 4,000 draws of shares .5 and .3 or so: four standard errors are .03
+    assert 0.47 < float(whole) < 0.55 and 0.25 < float(around) < 0.4
+    told = ((mask == letters).all(1) & ~(mask == loop).all(1)).double().mean()
+    assert 0.1 < float(told) < 0.2
+
+
+def test_what_is_free_depends_on_the_generator_alone() -> None:
+    drawn = [parts(FRAME, 20).free(50, torch.Generator().manual_seed(s)) for s in (1, 1, 2)]
+    assert torch.equal(drawn[0], drawn[1]) and not torch.equal(drawn[0], drawn[2])
+    assert bool(parts(Frame(tuple("ab")), None).free(50, torch.Generator().manual_seed(0)).shape == (50, 2))
