@@ -23,6 +23,7 @@ class Dataset:
     rejected: the records a reader left out, each with its reason.
     read: the options that a reader was given, so that the same data can be read from `source` again.
     details: what else the adapter's `fit` should know of the objects, such as the names of columns; JSON values.
+    groups: a number a sample; samples of one number are alike, and no split parts them. None: each is by itself.
     """
 
     objects: Any
@@ -34,8 +35,11 @@ class Dataset:
     rejected: Sequence[BadRecord] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
     read: Mapping[str, Any] | None = None
+    groups: np.ndarray | None = None
 
     def __post_init__(self) -> None:
+        if self.groups is not None and np.shape(self.groups) != (len(self),):
+            raise DataError(f"groups have shape {np.shape(self.groups)} for {len(self)} samples: give one number each")
         for name, value in self.condition.items():
             if np.shape(value)[:1] != (len(self),):
                 raise DataError(
@@ -49,18 +53,36 @@ class Dataset:
         """The samples at index ([k] integers), in that order, with the same provenance."""
         objects = self.objects[index] if isinstance(self.objects, np.ndarray) else [self.objects[i] for i in index]
         condition = {name: np.asarray(value)[index] for name, value in self.condition.items()}
-        return replace(self, objects=objects, condition=condition)
+        groups = None if self.groups is None else np.asarray(self.groups)[index]
+        return replace(self, objects=objects, condition=condition, groups=groups)
 
     def split(self, fraction: float, seed: int = 0) -> tuple[Dataset, Dataset]:
-        """Two parts at random: the first holds (1 - fraction) of the samples, and at least one."""
+        """Two parts at random: the first holds (1 - fraction) of the samples, and at least one.
+
+        Where there are groups, each is on one side whole, and the second part is at most that large.
+        """
         first, second = self.split_indices(fraction, seed)
         return self.take(first), self.take(second)
 
     def split_indices(self, fraction: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
         """The samples that each part of `split` holds, in order."""
-        order = np.random.default_rng(seed).permutation(len(self))
-        cut = max(len(self) - round(fraction * len(self)), 1)
+        rng = np.random.default_rng(seed)
+        wanted = min(round(fraction * len(self)), len(self) - 1)
+        if self.groups is not None:
+            return self._split_groups(wanted, rng)
+        order = rng.permutation(len(self))
+        cut = max(len(self) - wanted, 0)
         return np.sort(order[:cut]), np.sort(order[cut:])
+
+    def _split_groups(self, wanted: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Groups in random order go to the second part as long as they have room in it."""
+        names, member, sizes = np.unique(np.asarray(self.groups), return_inverse=True, return_counts=True)
+        second = np.zeros(len(names), dtype=bool)
+        for group in rng.permutation(len(names)):
+            if sizes[group] <= wanted:
+                second[group] = True
+                wanted -= int(sizes[group])
+        return np.flatnonzero(~second[member]), np.flatnonzero(second[member])
 
 
 def nothing_usable(path: str | os.PathLike[str], what: str, rejected: Sequence[BadRecord]) -> str:

@@ -5,19 +5,21 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from modalities.sequences import imgt
-from modalities.sequences.alphabet import GAP, PROTEIN
+from modalities.sequences.alphabet import GAP, PROTEIN, RNA
+from modalities.sequences.clusters import clusters
 from modalities.sequences.fetch import Wheel
 from modalities.sequences.frame import Frame
 from modalities.sequences.objects import records
 from pfgm_science.data import Dataset, DatasetInfo
 from pfgm_science.errors import ConfigError
 
+CLONE = 0.2  # of the letters of a CDR3 may differ between members of one clone
 RARE = 0.001  # columns that fewer sequences have a letter in are left out, with those sequences
 _V_LETTERS = 104  # IMGT positions of the V region up to the second cysteine
 _FETCHED = "fetched with pip when it is asked for (1 MB)"
@@ -58,15 +60,15 @@ def load(name: str) -> Dataset:
     info = DatasetInfo.find(names(), base)
     if settings:
         raise ConfigError(f"{base} takes no settings ({settings})")
-    objects, condition, details = _LOADERS[info.name][1]()
-    return Dataset(objects, condition, info.name, info.licence, info.source, info.citation, details=details)
+    return _LOADERS[info.name][1](info)
 
 
-Loaded = tuple[list[Any], Mapping[str, Any], Mapping[str, Any]]
+def _dataset(info: DatasetInfo, objects: list[Any], **rest: Any) -> Dataset:
+    return Dataset(objects, name=info.name, licence=info.licence, source=info.source, citation=info.citation, **rest)
 
 
-def _airrdb() -> Loaded:
-    """Distinct complete domains; conditions: V gene without allele, and J gene."""
+def _airrdb(info: DatasetInfo) -> Dataset:
+    """Distinct complete domains; conditions: V gene without allele, and J gene. Groups: clones by V gene and CDR3."""
     packed = PYTIGGER.member("pytigger/data/AIRRDb.csv.gz")
     rows = csv.DictReader(io.StringIO(gzip.decompress(packed).decode()))
     found: dict[tuple[str, str, str], tuple[str, str, str]] = {}
@@ -81,8 +83,15 @@ def _airrdb() -> Loaded:
     described = [described for described, keep in zip(found.values(), kept, strict=True) if keep]
     for record, (identity, _, _) in zip(drawn, described, strict=True):
         record.id = identity
-    condition = {"v_gene": np.array([v for _, v, _ in described]), "j_gene": np.array([j for _, _, j in described])}
-    return drawn, condition, {"alphabet": PROTEIN.name, "frame": frame.settings()}
+    v_genes, j_genes = ([each[k] for each in described] for k in (1, 2))
+    loops = [loop for (_, loop, _), keep in zip(found, kept, strict=True) if keep]
+    return _dataset(
+        info,
+        drawn,
+        condition={"v_gene": np.array(v_genes), "j_gene": np.array(j_genes)},
+        details={"alphabet": PROTEIN.name, "frame": frame.settings()},
+        groups=clusters(loops, CLONE, v_genes),
+    )
 
 
 def domain(alignment: str, junction: int) -> tuple[str, str, str] | None:
@@ -130,7 +139,7 @@ def _gene(call: str) -> str:
     return call.split(",")[0].split("*")[0]
 
 
-def _hairpins(count: int = 2000, seed: int = 0) -> Loaded:
+def _hairpins(info: DatasetInfo, count: int = 2000, seed: int = 0) -> Dataset:
     """Stems of 6 to 14 pairs, of which one in ten wobbles, around loops of 4 to 12."""
     rng = np.random.default_rng(seed)
     partner = {"A": "U", "C": "G", "G": "C", "U": "A"}
@@ -141,10 +150,10 @@ def _hairpins(count: int = 2000, seed: int = 0) -> Loaded:
         wobble = [("U" if letter == "C" and rng.random() < 0.1 else letter) for letter in other]
         loop = rng.choice(list("ACGU"), rng.integers(4, 13), p=[0.4, 0.15, 0.15, 0.3])
         texts.append("".join([*stem, *loop, *wobble]))
-    return records(texts), {}, {"alphabet": "rna"}
+    return _dataset(info, records(texts), details={"alphabet": RNA.name})
 
 
-_LOADERS: dict[str, tuple[DatasetInfo, Callable[[], Loaded]]] = {
+_LOADERS: dict[str, tuple[DatasetInfo, Callable[[DatasetInfo], Dataset]]] = {
     AIRRDB.name: (AIRRDB, _airrdb),
     MOTIFS.name: (MOTIFS, _hairpins),
 }
