@@ -185,12 +185,12 @@ class Sequences:
         return parts(self.frame, self.codebook.size - 1 if self.gaps else None)(batch, generator)
 
     def network(self, settings: Mapping[str, Any], specs: Sequence[ConditionSpec]) -> nn.Module:
-        """settings: fields of network.MixerConfig for aligned sequences, of network.TransformerConfig for free ones."""
-        from modalities.sequences.network import SequenceMixer, SequenceTransformer, configured
+        """settings: fields of network.MLPConfig for aligned sequences, of network.TransformerConfig for free ones."""
+        from modalities.sequences.network import SequenceMLP, SequenceTransformer, configured
 
         prior = torch.tensor(self.frequencies).log()
         config = configured(settings, self.aligned)
-        network = SequenceMixer if self.aligned else SequenceTransformer
+        network = SequenceMLP if self.aligned else SequenceTransformer
         return network(self.length, self.codebook, prior, config, specs)  # type: ignore[arg-type]
 
     def recipe(self, count: int) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Networks of sequences, which answer with logits: a mixer over columns, and a transformer where lengths differ.
+"""Networks of sequences, which answer with logits: an MLP over all columns, and a transformer where lengths differ.
 
 Both add what they learn to what independent places would say: the log frequency of each symbol, and x itself, which
 speaks for the symbols that it points to, the more so the less noise there is.
@@ -26,27 +26,27 @@ PLACES = 32  # features of where a letter stands, from either end
 
 
 @dataclass(frozen=True)
-class MixerConfig:
-    """An MLP mixer (arXiv 2105.01601). width: of the state of a column. mix: columns of its hidden layer. depth:
-    layers. embedding: width of the embedding of noise level and condition. self_conditioning: whether the network may
-    be shown an estimate. Raises ConfigError for values out of range.
+class MLPConfig:
+    """A residual MLP over all columns. width: of the state of a column. hidden: units of a layer, which see them all.
+    depth: layers. embedding: width of the embedding of noise level and condition. self_conditioning: whether the
+    network may be shown an estimate. Raises ConfigError for values out of range.
     """
 
-    width: int = 128
-    mix: int = 256
-    depth: int = 6
+    width: int = 16
+    hidden: int = 256
+    depth: int = 4
     embedding: int = 128
     dropout: float = 0.0
     self_conditioning: bool = True
 
     def __post_init__(self) -> None:
-        _check(self, ("width", "mix", "depth"))
+        _check(self, ("width", "hidden", "depth"))
 
 
 @dataclass(frozen=True)
 class TransformerConfig:
     """width: of the state of a letter. depth: layers. heads: of the attention. reach: distances of two letters that the
-    attention tells apart. The rest as in MixerConfig.
+    attention tells apart. The rest as in MLPConfig.
     """
 
     width: int = 128
@@ -63,9 +63,9 @@ class TransformerConfig:
             raise ConfigError(f"width = {self.width}: it must be a multiple of heads = {self.heads}")
 
 
-def configured(settings: Mapping[str, Any], aligned: bool) -> MixerConfig | TransformerConfig:
+def configured(settings: Mapping[str, Any], aligned: bool) -> MLPConfig | TransformerConfig:
     """The user's settings on top of those of the network for aligned or for free sequences."""
-    return update(MixerConfig() if aligned else TransformerConfig(), settings, "network.")
+    return update(MLPConfig() if aligned else TransformerConfig(), settings, "network.")
 
 
 class _Network(nn.Module):
@@ -82,7 +82,7 @@ class _Network(nn.Module):
         self,
         codebook: Codebook,
         prior: Tensor,
-        config: MixerConfig | TransformerConfig,
+        config: MLPConfig | TransformerConfig,
         specs: Sequence[ConditionSpec],
     ) -> None:
         super().__init__()
@@ -122,26 +122,27 @@ class _Network(nn.Module):
         raise NotImplementedError
 
 
-class SequenceMixer(_Network):
-    """Of aligned sequences: each column has weights of its own to every other."""
+class SequenceMLP(_Network):
+    """Of aligned sequences: layers that see the states of all columns at once, so that each hears of every other."""
 
     def __init__(
         self,
         length: int,
         codebook: Codebook,
         prior: Tensor,
-        config: MixerConfig,
+        config: MLPConfig,
         specs: Sequence[ConditionSpec] = (),
     ) -> None:
         super().__init__(codebook, prior, config, specs)
-        self.place = nn.Parameter(0.02 * torch.randn(length, config.width))
-        self.layers = nn.ModuleList(_MixerLayer(length, config) for _ in range(config.depth))
+        self.place = nn.Parameter(0.1 * torch.randn(length, config.width))
+        size = length * config.width
+        self.layers = nn.ModuleList(_FlatLayer(size, config) for _ in range(config.depth))
 
     def mixed(self, h: Tensor, embedding: Tensor, inside: Tensor) -> Tensor:
-        h = h + self.place
+        flat = (h + self.place).flatten(1)
         for layer in self.layers:
-            h = layer(h, embedding)
-        return h
+            flat = layer(flat, embedding)
+        return flat.view_as(h)
 
 
 class SequenceTransformer(_Network):
@@ -177,20 +178,22 @@ class SequenceTransformer(_Network):
         return h
 
 
-class _MixerLayer(nn.Module):
-    def __init__(self, length: int, config: MixerConfig) -> None:
+class _FlatLayer(nn.Module):
+    """A residual layer of two over all columns together, whose hidden units are set by the embedding."""
+
+    def __init__(self, size: int, config: MLPConfig) -> None:
         super().__init__()
-        self.norm = AdaptiveLayerNorm(config.width, config.embedding)
-        self.first = nn.Linear(length, config.mix)
-        self.second = zeroed(nn.Linear(config.mix, length))
-        self.feed = FeedForward(config.width, 2 * config.width, config.embedding, config.dropout)
+        self.norm = nn.LayerNorm(size, elementwise_affine=False)
+        self.first = nn.Linear(size, config.hidden)
+        self.modulation = zeroed(nn.Linear(config.embedding, 2 * config.hidden))
+        self.second = zeroed(nn.Linear(config.hidden, size))
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, h: Tensor, embedding: Tensor) -> Tensor:
-        columns = self.norm(h, embedding).transpose(1, 2)
-        h = h + self.second(self.dropout(F.silu(self.first(columns)))).transpose(1, 2)
-        answer: Tensor = self.feed(h, embedding)
-        return answer
+        scale, shift = self.modulation(embedding).chunk(2, 1)
+        inner = F.silu(torch.addcmul(shift, self.first(self.norm(h)), 1 + scale))
+        updated: Tensor = h + self.second(self.dropout(inner))
+        return updated
 
 
 class _AttentionLayer(nn.Module):

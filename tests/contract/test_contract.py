@@ -81,7 +81,7 @@ class _SequencesContract(AdapterContract):
 
 
 class TestAlignedSequences(_SequencesContract):
-    network: ClassVar = {"width": 8, "mix": 8, "depth": 1, "embedding": 8}
+    network: ClassVar = {"width": 8, "hidden": 8, "depth": 1, "embedding": 8}
     files = ("a.afa", "a.sto", "a.aln.gz")
 
     def objects(self, count: int) -> Any:

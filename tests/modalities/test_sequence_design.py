@@ -24,7 +24,7 @@ from pfgm_science.denoiser import Preconditioned
 from pfgm_science.errors import ConfigError, PfgmError
 from pfgm_science.model import Model
 
-TINY = {"width": 8, "mix": 8, "depth": 1, "embedding": 8}
+TINY = {"width": 8, "hidden": 8, "depth": 1, "embedding": 8}
 FRAME = Frame(tuple(f"H{i}" for i in range(1, 9)), (("FR-H1", 0, 2), ("CDR-H3", 2, 6), ("FR-H2", 6, 8)))
 LETTERS = "ACDEFGHIKLMNPQRSTVWY"
 
@@ -171,7 +171,7 @@ def test_a_network_learns_to_heed_what_is_given() -> None:
         data,
         steps=400,
         batch_size=32,
-        network={"width": 32, "mix": 16, "depth": 2},
+        network={"width": 32, "hidden": 32, "depth": 2},
         ema_half_life=500,
     )
     right = [model.sample(25, around=Design(letter + "CAGA", ["H3"]), seed=1) for letter in "ACGU"]

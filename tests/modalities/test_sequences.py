@@ -350,7 +350,7 @@ def test_sizes_are_honoured_and_their_limits_said() -> None:
 
 def test_before_training_the_network_says_what_columns_hold() -> None:
     adapter = Sequences().fit(Dataset(["A-C"] * 300 + ["AEC"] * 100))
-    network = adapter.network({"width": 8, "mix": 8, "depth": 1}, ())
+    network = adapter.network({"width": 8, "hidden": 8, "depth": 1}, ())
     logits = network(torch.zeros(1, 3, 21), torch.zeros(1))
     shares = logits.detach().softmax(-1)[0]
     gap, e = shares[1, 20], shares[1, PROTEIN.letters.index("E")]
