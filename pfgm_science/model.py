@@ -43,6 +43,7 @@ from pfgm_science.recording import Recording
 from pfgm_science.sampling import last, sample, state_dtype
 from pfgm_science.schedule import EDM_SIGMA_DATA, Levels, karras, log_uniform, measure_radius, measure_sigma_data
 from pfgm_science.solvers import DEFAULT, FIXED, Heun, Solver, State, Trig2M, is_fixed, solver_named
+from pfgm_science.state import fewest
 from pfgm_science.stochastic import Renewal, Repeated, StochasticHeun
 from pfgm_science.training import LOG_FILE, STATE_FILE, Launcher, Progress, train
 
@@ -50,6 +51,7 @@ MODEL_FILE = "model.safetensors"
 # With few coordinates x does not tell its kappa: the expectation over kappa is then worth its evaluations.
 SMALL, SMALL_NODES = 16, 32
 EVALUATIONS = 35  # of samples when none are asked for
+FEW_STEPS = 8  # of repeated ones: with fewer, a warning
 GRIDS = ("karras", "log-uniform", "fitted")
 
 
@@ -315,6 +317,12 @@ class Model:
                 **how,
             )
             size, steps = rows.stop - rows.start, len(plan.grid) - 1
+            if not first and steps < FEW_STEPS and isinstance(plan.solver, Repeated) and how.get("evaluations"):
+                logging.getLogger(__name__).warning(
+                    "%s evaluations are %d steps of %d takes each, too few to reach the data well: allow %d and more, "
+                    "or fewer repeats",
+                    how["evaluations"], steps, plan.solver.repeats, fewest(plan.solver, FEW_STEPS),
+                )  # fmt: skip
             if graph:
                 if size not in recordings:
                     recordings[size] = Recording(plan.recordable().end, plan.start)

@@ -210,3 +210,17 @@ def test_features_see_shape_and_attributes_but_no_order_of_nodes() -> None:
     np.testing.assert_allclose(features[0], features[1], rtol=1e-6, atol=1e-9)
     assert np.abs(features[0] - features[2]).max() > 0.01 and np.abs(features[0] - features[3]).max() > 0.01
     assert np.abs(features).max() < 100
+
+
+def test_a_part_with_too_few_evaluations_for_its_takes_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    graphs = [nx.path_graph(5)] * 4
+    model = pfgm.fit(Graphs(), graphs, **TINY)
+    part = Part(nx.path_graph(2), sizes=5)
+    model.sample(2, keep=part, evaluations=60)
+    (said,) = [record.getMessage() for record in caplog.records]
+    wanted = int(said.split("allow ")[1].split()[0])
+    assert said.startswith("60 evaluations are ") and "steps of 10 takes" in said
+    caplog.clear()
+    model.sample(2, keep=part, evaluations=wanted)
+    model.sample(2, keep=part)
+    assert not caplog.records
