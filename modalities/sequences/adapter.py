@@ -176,6 +176,17 @@ class Sequences:
         inside = (torch.arange(self.length) < lengths[:, None]).float()
         return inside[..., None].expand(-1, -1, self.codebook.size).contiguous()
 
+    def layout(self, columns: range) -> list[int]:
+        """The columns of a region, from its start, in the order in which longer loops come to have letters in them.
+
+        What most sequences have a letter in comes first, so that a loop of any length has its gaps where those of the
+        data are: in the middle in IMGT and AHo, before the last columns in Kabat.
+        """
+        gap = -1 if self.gaps else None
+        share = [0.0 if gap is None else self.frequencies[column][gap] for column in columns]
+        middle = (len(columns) - 1) / 2
+        return sorted(range(len(columns)), key=lambda place: (round(share[place], 4), -abs(place - middle)))
+
     def augment(self, batch: Batch, generator: torch.Generator) -> Batch:
         """In training aligned sequences are also filled in around parts of themselves, see infilling."""
         if self.frame is None:

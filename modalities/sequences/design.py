@@ -12,6 +12,7 @@ from torch import Tensor
 
 from modalities.sequences.alphabet import GAP
 from modalities.sequences.frame import Frame
+from modalities.sequences.numbering import SCHEMES, framed
 from modalities.sequences.objects import text_of
 from pfgm_science.batch import Batch, Condition
 from pfgm_science.codebook import Codebook
@@ -27,8 +28,9 @@ OPEN = "?"  # a letter that is to be drawn
 class Design:
     """Samples that are a template but for some regions: `model.sample(count, around=Design(...))`.
 
-    template: a sequence in the columns of the model, with its gaps. redesign: names of regions. lengths: region ->
-    fewest and most letters, drawn evenly between them; a region without an entry keeps its gaps where they are.
+    template: a sequence in the columns of the model, with its gaps; an antibody without them is numbered. redesign:
+    names of regions. lengths: region -> fewest and most letters, drawn evenly between them; a region without an entry
+    keeps its gaps where they are.
     allow: place -> the letters it may have, where a place is a column ("H107") or a letter of a region ("CDR-H3:3", the
     first is 1). deny: letters that no place may have. temperature: of what each step takes the letters to be, below
     1 for the likelier ones (samples sharpen less than a power 1 / temperature of their law). seed: of the lengths.
@@ -69,7 +71,7 @@ class Design:
                         f"{name} is to have {low} to {high} letters: this model's has 1 to {len(columns)} columns"
                     )
                 for row, length in zip(rows, rng.integers(low, high + 1, count), strict=True):
-                    row[span] = _loop(int(length), len(columns))
+                    row[span] = _loop(int(length), adapter.layout(columns))
             else:
                 for row in rows:
                     row[span] = [letter if letter == GAP else OPEN for letter in row[span]]
@@ -118,6 +120,8 @@ class Design:
             raise ConfigError("this model makes sequences of free length: only aligned ones have regions to redesign")
         frame: Frame = adapter.frame
         text: str = adapter.letters.normal(text_of(self.template))
+        if len(text) != len(frame) and frame.scheme in SCHEMES:
+            text = framed(text, frame)
         if len(text) != len(frame):
             raise ConfigError(f"the template has {len(text)} columns, this model's sequences have {len(frame)}")
         return frame, text
@@ -154,10 +158,10 @@ class Restricted(Wrapper):
         return answer if mask is None else answer * mask.to(answer)
 
 
-def _loop(letters: int, columns: int) -> list[str]:
-    """Letters to be drawn from both ends, the gaps in the middle (see imgt.loop)."""
-    left = (letters + 1) // 2
-    return [OPEN] * left + [GAP] * (columns - letters) + [OPEN] * (letters - left)
+def _loop(letters: int, order: Sequence[int]) -> list[str]:
+    """So many letters to be drawn in the columns that are taken first, gaps in the others."""
+    taken = set(order[:letters])
+    return [OPEN if column in taken else GAP for column in range(len(order))]
 
 
 def _column(place: str, row: str, frame: Frame) -> int:

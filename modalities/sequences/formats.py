@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import itertools
 import os
 import sys
 import zlib
@@ -16,7 +17,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import chain, islice
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -26,6 +26,7 @@ from modalities.sequences.alphabet import GAP, Alphabet, alphabet_named, guessed
 from modalities.sequences.files import airr, dotbracket, fasta, stockholm
 from modalities.sequences.files.item import Item
 from modalities.sequences.frame import Frame, numbered
+from modalities.sequences.numbering import aligned
 from modalities.sequences.objects import text_of, without_gaps
 from pfgm_science.data import Dataset, checked_labels, nothing_usable
 from pfgm_science.errors import BadRecord, ConfigError, DataError
@@ -92,6 +93,8 @@ def read(
     column: str | None = None,
     limit: int = LIMIT,
     longest: int = LONGEST,
+    numbering: str | None = None,
+    chain: str | None = None,
 ) -> Dataset:
     """Sequences at path: a Dataset of Biopython's SeqRecord, with condition {label: ...} if they have labels.
 
@@ -106,29 +109,35 @@ def read(
     - any of these with .gz; "-" for standard input; a folder of such files: the first sub-folder is the label.
 
     alphabet: protein, dna or rna, guessed otherwise from the first thousand records. limit: of more sequences so many
-    are drawn at random. longest: longer ones are left out.
+    are drawn at random. longest: longer ones are left out. numbering: imgt, aho, kabat, chothia or martin, to align
+    antibodies; what is around their variable domain is taken away. chain: H or L, that of most if None.
     Raises PfgmError for a path that cannot be read, DataError when no sequence can be used.
     """
     if limit < 1 or longest < 1:
         raise ConfigError(f"limit is {limit} and longest {longest}: both must be at least 1")
     kept = _Kept(limit)
     stream = _stream(Path(path), column)
-    head = list(islice(stream, _GUESSED_BY))
+    head = list(itertools.islice(stream, _GUESSED_BY))
     letters = alphabet_named(alphabet) if alphabet else guessed(item.text for _, item in head)
-    for file, item in chain(head, stream):
+    for file, item in itertools.chain(head, stream):
         try:
             kept.add(file, _normal(item, letters, longest, kept.changed))
         except DataError as error:
             kept.reject(file, item.record, str(error))
-    items = _of_one_kind(kept)
+    frame = None
+    if numbering is None:
+        items = _of_one_kind(kept)
+    else:
+        frame, items = _numbered(kept, numbering, chain)
     if not items:
         rejected = kept.all_rejected()
         if not rejected:
             raise DataError(f"there is no sequence in {path}. Files of sequences end in {' '.join(SUFFIXES)}.")
         raise DataError(nothing_usable(path, "sequence", rejected))
     details: dict[str, Any] = {"alphabet": letters.name, "changed": dict(kept.changed)}
-    if structure := _shared_structure(items):
+    if frame is None and (structure := _shared_structure(items)):
         frame = Frame(numbered(len(structure)).columns, structure=structure, scheme="columns of the file")
+    if frame is not None:
         details["frame"] = frame.settings()
     return Dataset(
         [_record(item) for item in items],
@@ -275,6 +284,20 @@ def _normal(item: Item, letters: Alphabet, longest: int, changed: Counter[str]) 
     if len(text) > longest:
         raise DataError(f"it has {len(text)} letters, more than {longest} (--read longest=N allows more)")
     return replace(item, text=text)
+
+
+def _numbered(kept: _Kept, scheme: str, chain: str | None) -> tuple[Frame | None, list[Item]]:
+    """The antibodies among the records, in the columns of a scheme; the others are rejected."""
+    frame, found = aligned([item.text for item in kept.items], scheme, chain, kept.changed)
+    items, files = [], []
+    for file, item, text in zip(kept.files, kept.items, found, strict=True):
+        if isinstance(text, DataError):
+            kept.reject(file, item.record, str(text))
+        else:
+            items.append(replace(item, text=text, structure=""))
+            files.append(file)
+    kept.files = files
+    return frame, items
 
 
 def _of_one_kind(kept: _Kept) -> list[Item]:
