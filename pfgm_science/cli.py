@@ -233,6 +233,7 @@ def _parsers() -> tuple[Parser, dict[str, Parser]]:
             "pfgm sample runs/weather --condition season=winter --condition wind=0.5,1.2",
             "pfgm sample planar-20 --sizes 16-20 --count 50 --out graphs.g6",
             "pfgm sample planar-20 --from part.g6 --out completed.g6",
+            "pfgm sample runs/vh --template t.fasta --redesign CDR-H3 --length 10-16 --deny N-glycosylation",
             "pfgm sample runs/digits --keep mask.npy --from x.npy --repeats 5",
             "pfgm sample runs/table --measure A.npy --result z.npy --measure-noise 0.1 --repeats 20",
             more="Sample i depends on the seed and on i alone.",
@@ -366,6 +367,23 @@ def _sample(parser: Parser) -> None:
         metavar="LOW,HIGH",
         help="noise levels of the steps that are repeated, for data of size 0.5 (all; with a part of a graph 0.1,3)",
     )
+    design = parser.add_argument_group("regions of a template drawn anew (sequences)")
+    design.add_argument("--template", metavar="FILE", help="one object; all that is not redesigned stays as it is")
+    design.add_argument("--redesign", action="append", default=[], metavar="REGION", help="CDR-H3; again for more")
+    design.add_argument(
+        "--length", action="append", default=[], metavar="LOW-HIGH", help="of the region; REGION=LOW-HIGH for several"
+    )
+    design.add_argument(
+        "--allow",
+        action="append",
+        default=[],
+        metavar="PLACE=LETTERS",
+        help="H3:3=CDE for a letter of a region, or H107=AG",
+    )
+    design.add_argument(
+        "--deny", action="append", default=[], metavar="WHAT", help='letters (CM), or a motif such as "N-glycosylation"'
+    )
+    design.add_argument("--temperature", type=float, metavar="T", help="below 1 for likelier letters (default: 1)")
     parser.add_argument("--measure", metavar="FILE", help="A as .npy, [measurements, entries of an object]: z = A y")
     parser.add_argument("--result", metavar="FILE", help="z as .npy, [measurements], or one row a sample")
     parser.add_argument("--measure-noise", type=float, metavar="S", help="standard deviation of z (default: 0)")

@@ -92,6 +92,11 @@ def train(args: argparse.Namespace) -> int:
 
 def sample(args: argparse.Namespace) -> int:
     model, how = _drawing(args)
+    if args.template is not None:
+        return _designed(model, args, how)
+    alone = [name for name in ("redesign", "length", "allow", "deny") if getattr(args, name)]
+    if alone or args.temperature is not None:
+        raise ConfigError(f"--{(alone or ['temperature'])[0]} needs --template: the object whose parts are redesigned")
     count, keep = _known(model, args)
     how["keep"], how["measurement"] = keep, _measurement(args)
     if args.sizes is not None and args.keep is not None:
@@ -102,6 +107,26 @@ def sample(args: argparse.Namespace) -> int:
     out = _drawn(model, args, how, "samples", lambda: model.sample(count, **how))
     calls = model.calls(args.dimension, how["guidance"])
     print(f"{out}: {count:,} samples{_in_calls(calls)}")
+    return 0
+
+
+def _designed(model: Model, args: argparse.Namespace, how: Drawing) -> int:
+    """Designs: the object of --template with parts of it drawn anew."""
+    if not hasattr(model.adapter, "design"):
+        raise ConfigError(f"--template: {model.adapter.name} have no regions that could be redesigned")
+    if (args.given, args.keep, args.measure, args.sizes) != (None, None, None, None):
+        raise ConfigError("--template goes with neither --from, --keep, --measure nor --sizes")
+    given = model.adapter.read(args.template)
+    if given.rejected or len(given) != 1:
+        reason = given.rejected[0] if given.rejected else f"there are {len(given)} objects"
+        raise DataError(f"{args.template}: {reason}. One good object is needed, the template of all designs.")
+    job = model.adapter.design(
+        given.objects[0], redesign=args.redesign, lengths=args.length, allow=args.allow, deny=args.deny,
+        temperature=1.0 if args.temperature is None else args.temperature, seed=args.seed,
+    )  # fmt: skip
+    count = args.count or COUNT
+    out = _drawn(model, args, how, "designs", lambda: job.draw(model, count, **how))
+    print(f"{out}: {count:,} designs")
     return 0
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from torch import nn
 
+    from modalities.sequences.design import Design
     from pfgm_science.report import Section
 
 PSEUDOCOUNT = 0.5  # of each symbol in each column: what was never seen is unlikely, not impossible
@@ -175,6 +176,12 @@ class Sequences:
     def _mask(self, lengths: torch.Tensor) -> torch.Tensor:
         inside = (torch.arange(self.length) < lengths[:, None]).float()
         return inside[..., None].expand(-1, -1, self.codebook.size).contiguous()
+
+    def design(self, template: Any, **words: Any) -> Design:
+        """What the command line makes of `--template` and the options that go with it."""
+        from modalities.sequences.design import asked
+
+        return asked(template, **words)
 
     def layout(self, columns: range) -> list[int]:
         """The columns of a region, from its start, in the order in which longer loops come to have letters in them.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,15 +12,17 @@ from torch import Tensor
 
 from modalities.sequences.alphabet import GAP
 from modalities.sequences.frame import Frame
+from modalities.sequences.liabilities import LIABILITIES, motif, touching
 from modalities.sequences.numbering import SCHEMES, framed
-from modalities.sequences.objects import text_of
+from modalities.sequences.objects import records, text_of, without_gaps
 from pfgm_science.batch import Batch, Condition
 from pfgm_science.codebook import Codebook
 from pfgm_science.condition import GIVEN
 from pfgm_science.denoiser import Denoiser, Wrapper
-from pfgm_science.errors import ConfigError
+from pfgm_science.errors import ConfigError, PfgmError
 
 ALLOWED = "allowed"  # the condition that says which symbols each column of a sample may have
+ATTEMPTS = 30  # draws for designs without what is denied
 OPEN = "?"  # a letter that is to be drawn
 
 
@@ -35,6 +37,9 @@ class Design:
     first is 1). deny: letters that no place may have. temperature: of what each step takes the letters to be, below
     1 for the likelier ones (samples sharpen less than a power 1 / temperature of their law). seed: of the lengths.
 
+    motifs: names of liabilities that no drawn letter may be part of: `draw` draws again until there is none, which
+    `sample` alone cannot.
+
     What cannot be met, or would change nothing, is refused with the reason (ConfigError).
     """
 
@@ -43,6 +48,7 @@ class Design:
     lengths: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     allow: Mapping[str, str] = field(default_factory=dict)
     deny: str = ""
+    motifs: Sequence[str] = ()
     temperature: float = 1.0
     seed: int = 0
 
@@ -51,6 +57,52 @@ class Design:
             raise ConfigError("no region is to be redesigned: every design would be the template")
         if not self.temperature > 0:
             raise ConfigError(f"temperature is {self.temperature}: it must be > 0 (1 is the model's own)")
+        for name in self.motifs:
+            motif(name)
+
+    def draw(self, model: Any, count: int, *, seed: int = 0, **how: Any) -> list[Any]:
+        """Designs as records, with what a table should say of each in annotations["airr"].
+
+        Those with a denied motif are drawn again, at most ATTEMPTS times. how: as in Model.sample. Everything that was
+        not to be drawn is compared with the template, letter by letter. PfgmError where too few could be drawn.
+        """
+        found: list[tuple[str, str, int]] = []
+        tried = 0
+        for attempt in range(ATTEMPTS):
+            missing = count - len(found)
+            own = seed if attempt == 0 else int(np.random.SeedSequence([seed, attempt]).generate_state(1)[0])
+            job = replace(self, seed=self.seed + attempt)
+            rows = job.rows(model.adapter, missing)
+            texts = [text_of(each) for each in model.sample(missing, around=job, seed=own, **how)]
+            tried += missing
+            for row, text in zip(rows, texts, strict=True):
+                _compare(row, text)
+                drawn = {column for column, letter in enumerate(row) if letter == OPEN}
+                if not any(touching(name, text, drawn) for name in self.motifs):
+                    found.append((row, text, own))
+            if len(found) == count:
+                return self._records(model.adapter, found)
+        raise PfgmError(
+            f"{len(found)} of {count} designs are without {', '.join(self.motifs)} after {tried} were drawn: deny "
+            "letters as well, or fewer motifs"
+        )
+
+    def _records(self, adapter: Any, found: Sequence[tuple[str, str, int]]) -> list[Any]:
+        frame, template = self._template(adapter)
+        made = records([text for _, text, _ in found])
+        digits = len(str(len(found)))
+        for i, (record, (row, text, seed)) in enumerate(zip(made, found, strict=True)):
+            record.id = record.name = f"design-{i + 1:0{digits}d}"
+            drawn = {column for column, letter in enumerate(row) if letter == OPEN}
+            regions = {name: frame.region(name) for name in self.redesign}
+            table: dict[str, Any] = {
+                **{_airr_name(name): without_gaps(text[span.start : span.stop]) for name, span in regions.items()},
+                "differing_columns": sum(a != b for a, b in zip(text, template, strict=True)),
+                "liabilities": "; ".join(name for name in LIABILITIES if touching(name, text, drawn)),
+                "seed": seed,
+            }
+            record.annotations["airr"] = table  # type: ignore[assignment]
+        return made
 
     def rows(self, adapter: Any, count: int) -> list[str]:
         """The template of each sample, with "?" in the columns that are to be drawn."""
@@ -158,6 +210,23 @@ class Restricted(Wrapper):
         return answer if mask is None else answer * mask.to(answer)
 
 
+def _airr_name(region: str) -> str:
+    """What an AIRR table calls a region: cdr3_aa for CDR-H3, fwr1_aa for FR-H1; others keep their name."""
+    kind, number = region.upper().removeprefix("CDR-"), region[-1]
+    if kind[:-1] in ("H", "L") and number.isdecimal():
+        return f"cdr{number}_aa"
+    return f"fwr{number}_aa" if kind.startswith("FR-") and number.isdecimal() else region
+
+
+def _compare(row: str, text: str) -> None:
+    """PfgmError unless a sample is the template wherever nothing was to be drawn, and has letters where it was."""
+    for column, (asked, letter) in enumerate(zip(row, text, strict=True)):
+        if letter != asked and (asked != OPEN or letter == GAP):
+            raise PfgmError(
+                f"column {column + 1} of a design is {letter!r} and not {asked!r}: a mistake of this program"
+            )
+
+
 def _loop(letters: int, order: Sequence[int]) -> list[str]:
     """So many letters to be drawn in the columns that are taken first, gaps in the others."""
     taken = set(order[:letters])
@@ -177,3 +246,39 @@ def _column(place: str, row: str, frame: Frame) -> int:
     if not number.isdecimal() or not 1 <= int(number) <= len(drawn):
         raise ConfigError(f"{place}: {region} has {len(drawn)} letters to be drawn here, the first is {region}:1")
     return drawn[int(number) - 1]
+
+
+def asked(
+    template: Any,
+    *,
+    redesign: Sequence[str],
+    lengths: Sequence[str] = (),
+    allow: Sequence[str] = (),
+    deny: Sequence[str] = (),
+    temperature: float = 1.0,
+    seed: int = 0,
+) -> Design:
+    """A design in the words of the command line.
+
+    redesign: regions. lengths: "10-16", "12" or "CDR-H3=10-16"; without a name for the only region. allow:
+    "H3:3=CDE". deny: letters in capitals, or names of liabilities. ConfigError for words that make no sense.
+    """
+    bounds = {}
+    for text in lengths:
+        name, equals, span = text.rpartition("=")
+        if not equals and len(redesign) != 1:
+            raise ConfigError(f"--length {text}: several regions are redesigned, say which: {redesign[0]}={text}")
+        low, dash, high = span.partition("-")
+        if not (low.isdecimal() and (high.isdecimal() or not dash)):
+            raise ConfigError(f"--length {text}: it must be a number, LOW-HIGH, or REGION=LOW-HIGH")
+        bounds[name or redesign[0]] = (int(low), int(high or low))
+    places = {}
+    for text in allow:
+        place, equals, letters = text.rpartition("=")
+        if not (place and letters):
+            raise ConfigError(f"--allow {text}: it must be PLACE=LETTERS, such as H3:3=CDE or H107=AG")
+        places[place] = letters
+    words = [word for text in deny for word in [text.strip()]]
+    letters = "".join(word for word in words if word.isupper() and word.isalpha())
+    motifs = [word for word in words if not (word.isupper() and word.isalpha())]
+    return Design(template, redesign, bounds, places, letters, motifs, temperature, seed)

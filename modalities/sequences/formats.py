@@ -160,7 +160,8 @@ def write(
     """Sequences to a file, by the ending of its name. Those without a name are numbered.
 
     FASTA, dot-bracket and tables get the letters alone; aligned FASTA (.afa, .aln) and Stockholm the columns, Stockholm
-    with the structure of the frame, a table both. labels: one each, in the description or the column "label".
+    with the structure of the frame, a table both. Where records have annotations["airr"], a table of them stands beside
+    the file. labels: one each, in the description or the column "label".
     """
     target = Path(path)
     suffix = _suffix(target)
@@ -179,17 +180,23 @@ def write(
             _write_table(handle, items, alphabet)
         else:
             fasta.write(handle, items if suffix in ALIGNED else map(_ungapped, items))
+    if suffix not in _TABLES and any(item.values for item in items):
+        beside = target.with_name(target.name.removesuffix(".gz")).with_suffix(".tsv")
+        with replacing(beside) as temporary, _writing(temporary, beside) as handle:
+            _write_table(handle, items, alphabet)
 
 
 def _write_table(handle: TextIO, items: Sequence[Item], alphabet: str) -> None:
-    plain, aligned = ("sequence_aa", "sequence_alignment_aa") if alphabet == "protein" else airr.COLUMNS[:1:-1]
+    plain, gapped = ("sequence_aa", "sequence_alignment_aa") if alphabet == "protein" else airr.COLUMNS[:1:-1]
     columns = [airr.NAME, plain]
     if any(GAP in item.text for item in items):
-        columns.append(aligned)
+        columns.append(gapped)
     if any(item.description for item in items):
         columns.append("label")
+    columns += list(dict.fromkeys(name for item in items for name in item.values))
     rows = (
-        {airr.NAME: item.name, plain: without_gaps(item.text), aligned: item.text, "label": item.description}
+        {airr.NAME: item.name, plain: without_gaps(item.text), gapped: item.text, "label": item.description}
+        | dict(item.values)
         for item in items
     )
     airr.write(handle, rows, columns)
@@ -202,7 +209,8 @@ def _items(objects: Sequence[Any], labels: Sequence[Any] | None) -> list[Item]:
         name = getattr(each, "id", "") or f"sequence-{i + 1:0{digits}d}"
         label = str(labels[i]) if labels is not None else ""
         structure = getattr(each, "letter_annotations", {}).get("secondary_structure", "")
-        items.append(Item("", name, label, text_of(each), structure=structure))
+        values = getattr(each, "annotations", {}).get("airr", {})
+        items.append(Item("", name, label, text_of(each), values=values, structure=structure))
     return items
 
 

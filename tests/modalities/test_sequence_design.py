@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import csv
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,9 +18,12 @@ from torch import Tensor, nn
 
 import pfgm_science as pfgm
 from modalities.sequences import Design, Sequences
+from modalities.sequences.design import asked
 from modalities.sequences.frame import Frame
 from modalities.sequences.infilling import parts
+from modalities.sequences.liabilities import spans, touching
 from pfgm_science.batch import Batch, Condition
+from pfgm_science.cli import main
 from pfgm_science.condition import GIVEN
 from pfgm_science.data import Dataset
 from pfgm_science.denoiser import Preconditioned
@@ -209,3 +215,75 @@ def test_what_is_free_depends_on_the_generator_alone() -> None:
     drawn = [parts(FRAME, 20).free(50, torch.Generator().manual_seed(s)) for s in (1, 1, 2)]
     assert torch.equal(drawn[0], drawn[1]) and not torch.equal(drawn[0], drawn[2])
     assert bool(parts(Frame(tuple("ab")), None).free(50, torch.Generator().manual_seed(0)).shape == (50, 2))
+
+
+# --- whole jobs ---
+
+
+def test_a_job_draws_again_until_no_denied_motif_is_left(model: Model) -> None:
+    design = Design("EVAC-DWG", ["H3"], {"H3": (3, 4)}, allow={"H3:1": "NA"}, motifs=["n-glycosylation", "DEAMIDATION"])
+    found = design.draw(model, 60, seed=4, evaluations=3)
+    assert [record.id for record in found[:2]] == ["design-01", "design-02"] and len(found) == 60
+    plain = [str(record.seq).replace("-", "") for record in found]
+    assert any("N" in text for text in plain)
+    assert not any(re.search("N[^P][ST]|N[GS]", text) for text in plain)
+    assert len({record.annotations["airr"]["seed"] for record in found}) > 1
+    again = design.draw(model, 60, seed=4, evaluations=3)
+    assert [str(record.seq) for record in again] == [str(record.seq) for record in found]
+
+
+def test_a_job_that_cannot_be_met_says_how_far_it_came(model: Model) -> None:
+    design = Design("EVAC-DWG", ["H3"], {"H3": (3, 3)}, allow={"H3:1": "N", "H3:2": "GS"}, motifs=["deamidation"])
+    with pytest.raises(PfgmError, match="0 of 3 designs are without deamidation after 90 were drawn"):
+        design.draw(model, 3, evaluations=2)
+
+
+def test_motifs_are_found_across_gaps_and_only_where_letters_are_drawn() -> None:
+    assert spans("N[^P][ST]", "A-N-QSNPSNNTT") == [[2, 4, 5], [9, 10, 11], [10, 11, 12]]
+    assert touching("deamidation", "AN--GA", {4}) and not touching("deamidation", "AN--GA", {5})
+
+
+def test_the_words_of_the_command_line() -> None:
+    design = asked(
+        "EVAC-DWG", redesign=["H3"], lengths=["10-16"], allow=["H3:3=CDE", "H107=AG"], deny=["CM", "cleavage"]
+    )
+    assert dict(design.lengths) == {"H3": (10, 16)} and dict(design.allow) == {"H3:3": "CDE", "H107": "AG"}
+    assert design.deny == "CM" and list(design.motifs) == ["cleavage"]
+    assert dict(asked("A", redesign=["H1", "H3"], lengths=["H3=7"]).lengths) == {"H3": (7, 7)}
+    for words, reason in (
+        ({"lengths": ["7"], "redesign": ["H1", "H3"]}, "say which: H1=7"),
+        ({"lengths": ["ten"], "redesign": ["H3"]}, "LOW-HIGH"),
+        ({"allow": ["H3:3"], "redesign": ["H3"]}, "H3:3=CDE"),
+        ({"deny": ["glycans"], "redesign": ["H3"]}, "neither letters nor one of N-glycosylation"),
+        ({"redesign": []}, "every design would be the template"),
+    ):
+        with pytest.raises(ConfigError, match=reason):
+            asked("A", **words)  # type: ignore[arg-type]
+
+
+def test_a_design_from_the_command_line(model: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run, template, out = tmp_path / "m.safetensors", tmp_path / "t.fasta", tmp_path / "d.fasta"
+    model.save(run)
+    template.write_text(">t\nEVAC-DWG\n")
+    words = ["--template", str(template), "--redesign", "CDR-H3", "--length", "2-4", "--count", "30", "--deny", "CW"]
+    assert main(["sample", str(run), *words, "--evaluations", "4", "--out", str(out)]) == 0
+    lines = out.read_text().splitlines()
+    assert lines[0] == ">design-01" and len(lines) == 60
+    assert all(line.startswith("EV") and line.endswith("WG") for line in lines[1::2])
+    table = list(csv.DictReader((tmp_path / "d.tsv").open(), delimiter="\t"))
+    assert [row["sequence_aa"] for row in table] == lines[1::2]
+    assert all(2 <= len(row["cdr3_aa"]) <= 4 and not set(row["cdr3_aa"]) & set("CW") for row in table)
+    assert all(row["sequence_alignment_aa"][2:6].replace("-", "") == row["cdr3_aa"] for row in table)
+    capsys.readouterr()
+    for extra, reason in (
+        (["--length", "9"], "9 to 9 letters"),
+        (["--sizes", "8"], "neither --from"),
+        (["--deny", "what"], "neither letters"),
+    ):
+        assert main(["sample", str(run), *words, *extra, "--out", str(tmp_path / "e.fasta")]) == 2
+        assert reason in capsys.readouterr().err
+    assert main(["sample", str(run), "--redesign", "H3"]) == 2
+    assert "--redesign needs --template" in capsys.readouterr().err
+    template.write_text(">t\nEVAC-DWG\n>u\nEVAC-DWG\n")
+    assert main(["sample", str(run), *words, "--out", str(tmp_path / "e.fasta")]) == 2
+    assert "there are 2 objects" in capsys.readouterr().err
