@@ -186,6 +186,17 @@ def vectors(results: Path) -> str:
     return markdown(["set", "figure", *[f"D = {dimension_text(D)}" for D in columns], "floor"], rows)
 
 
+def simplex(results: Path) -> str:
+    """Random categorical laws: a row a number of classes, a column a D and the floor."""
+    table = Table("simplex", results)
+    columns = _dimensions(table.cells)
+    rows = []
+    for K in sorted({c["key"]["K"] for c in table.cells}):
+        values = [_over_seeds(table, "kl", 2, K=K, D=D) for D in columns]
+        rows.append([str(K), *values, _over_seeds(table, "kl", 2, K=K, floor=True)])
+    return markdown(["classes", *[f"D = {dimension_text(D)}" for D in columns], "fresh draws (floor)"], rows)
+
+
 def tails(results: Path) -> str:
     """Heavy tails: log ratio of quantiles of samples to those of fresh data; 0 is perfect."""
     table = Table("vectors", results)
@@ -424,6 +435,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "graphs-curve": graph_curve,
     "graphs-published": published_graphs,
     "graph-judges": graph_judges,
+    "simplex": simplex,
     "molecules-sweep": molecules("sweep"),
     "molecules-headline": molecules("headline"),
     "molecules-published": published_molecules,
