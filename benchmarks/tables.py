@@ -376,6 +376,47 @@ def molecules(study: str) -> Callable[[Path], str]:
     return made
 
 
+ANTIBODY_FIGURES = {
+    "valid": "valid",
+    "unique": "unique",
+    "copies": "copies",
+    "OASis": "OASis",
+    "W1 OASis": "W1 OASis",
+    "log likelihood": "log likelihood",
+    "W1 log likelihood": "W1 log likelihood",
+    "diversity": "diversity",
+    "columns": "columns",
+    "correlations": "correlations",
+    "distance": "distance",
+    "CDR-H3 distance": "CDR-H3 distance",
+    "W1 CDR-H3 length": "W1 CDR-H3 length",
+    "W1 properties": "W1 mean",
+}
+
+
+def antibody(study: str) -> Callable[[Path], str]:
+    """airrdb: a row a way and D, or a D and a baseline, over seeds."""
+
+    def made(results: Path) -> str:
+        table = Table(f"antibody-{study}", results)
+        rows = []
+        for way, D in product((*WAYS, None), _dimensions(table.cells)):
+            key = {"D": D} if way is None else {"way": way, "D": D}
+            cells = table.select(**key)
+            if cells and (way is None) == ("way" not in cells[0]["key"]):
+                name = f"D = {dimension_text(D)}" if way is None else f"{WAYS[way]}, D = {dimension_text(D)}"
+                rows.append([name, *_antibody_figures(table, **key)])
+        for name in dict.fromkeys(c["key"]["baseline"] for c in table.cells if "baseline" in c["key"]):
+            rows.append([name, *_antibody_figures(table, baseline=name)])
+        return markdown(["sequences", *ANTIBODY_FIGURES], rows)
+
+    return made
+
+
+def _antibody_figures(table: Table, **key: Any) -> list[str]:
+    return [_over_seeds(table, metric, 3, **key) for metric in ANTIBODY_FIGURES.values()]
+
+
 def published_molecules(results: Path) -> str:
     """QM9 as published."""
     document = published("graphs")["molecules"]
@@ -436,6 +477,8 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "graphs-published": published_graphs,
     "graph-judges": graph_judges,
     "simplex": simplex,
+    "antibody-sweep": antibody("sweep"),
+    "antibody-headline": antibody("headline"),
     "molecules-sweep": molecules("sweep"),
     "molecules-headline": molecules("headline"),
     "molecules-published": published_molecules,
