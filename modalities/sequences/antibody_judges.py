@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import io
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,8 @@ from scipy.stats import wasserstein_distance
 from pfgm_science.errors import PfgmError
 
 Array = np.ndarray[Any, Any]
+
+KEPT = 4  # sets of sequences whose figures are remembered: the real ones are asked for again and again
 
 
 def evaluate(generated: Sequence[str], real: Sequence[str], chains: str = "H") -> dict[str, float]:
@@ -40,14 +42,14 @@ def valid(texts: Sequence[str], chains: str = "H") -> float:
     return float(np.mean([found[3] == "" for found in annotator.analyze_seqs(list(texts))]))
 
 
-@cache
+@lru_cache(maxsize=KEPT)
 def humanness(texts: tuple[str, ...]) -> Array:
     """OASis: the share of nine-letter words of each that human repertoires have (D. Prihoda et al., mAbs 14, 2022)."""
     words = _words()
     return np.array([words.compute_peptide_content(text) for text in texts])
 
 
-@cache
+@lru_cache(maxsize=KEPT)
 def log_likelihood(texts: tuple[str, ...]) -> Array:
     """Of each under AntPack's mixture for its chain, in nats; nan for what it cannot number."""
     scores: Array = np.asarray(_scorer().score_seqs(list(texts)), dtype=np.float64)
