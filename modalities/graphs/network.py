@@ -134,19 +134,26 @@ class _Frame:
         pairs = pair_count(nodes)
         self.low, self.high = low[:pairs], high[:pairs]
         self.places = self.low * nodes + self.high
+        self.mirrored = self.high * nodes + self.low
+        each = torch.arange(pairs, device=sizes.device)
+        diagonal = torch.full((nodes * nodes,), pairs, device=sizes.device)  # after the last pair stands a zero
+        self.pair = diagonal.index_copy(0, self.places, each).index_copy(0, self.mirrored, each)
         self.node_mask = torch.arange(nodes, device=sizes.device) < sizes[:, None]
         self.pair_mask = torch.arange(pairs, device=sizes.device) < (sizes * (sizes - 1) // 2)[:, None]
 
     def square(self, pairs: Tensor) -> Tensor:
         """[batch, pairs, channels] -> symmetric [batch, nodes, nodes, channels] with a diagonal of zeros."""
-        batch, _, channels = pairs.shape
-        upper = pairs.new_zeros(batch, self.nodes * self.nodes, channels).index_copy(1, self.places, pairs)
-        square = upper.view(batch, self.nodes, self.nodes, channels)
-        return square + square.transpose(1, 2)
+        # Rows are copied whole, here and in flat: to add a square to its own transpose walks memory across the grain.
+        return F.pad(pairs, (0, 0, 0, 1)).index_select(1, self.pair).unflatten(1, (self.nodes, self.nodes))
 
     def flat(self, square: Tensor) -> Tensor:
         """What stands above the diagonal of [batch, nodes, nodes, channels]: [batch, pairs, channels]."""
         return square.flatten(1, 2).index_select(1, self.places)
+
+    def folded(self, square: Tensor) -> Tensor:
+        """The sum of what stands above the diagonal and of what stands below it, like flat."""
+        rows = square.flatten(1, 2)
+        return rows.index_select(1, self.places) + rows.index_select(1, self.mirrored)
 
 
 class _Layer(nn.Module):
@@ -184,7 +191,7 @@ class _Layer(nn.Module):
         h = self.node_ff(h, embedding)
 
         both = torch.cat([logits, left @ right / root[..., None]], 1)
-        walks = frame.flat((both + both.transpose(2, 3)).permute(0, 2, 3, 1))
+        walks = frame.folded(both.permute(0, 2, 3, 1).contiguous())
         ends = self.ends(h)
         inner = self.pair_in(torch.cat([pairs, walks], 2))
         inner = inner + ends.index_select(1, frame.low) + ends.index_select(1, frame.high)
