@@ -58,7 +58,8 @@ class Task:
 
     fold: the test graphs are the first of the same draw, as in GDSS, and not a draw of their own. valid: name of the
     check (None: there is none). sweep, headline: settings of training. seeds: of sampling, in the headline. curve:
-    graphs that are judged at each checkpoint of the long run, 0 for none.
+    graphs that are judged at each checkpoint of the long run, 0 for none. patches: settings of a run on small parts of
+    the training graphs, from whose weights the long run starts; none where there are none.
     """
 
     recipe: str
@@ -73,6 +74,7 @@ class Task:
     headline: Mapping[str, Any] = field(default_factory=dict)
     seeds: tuple[int, ...] = (0, 1, 2)
     curve: int = 0
+    patches: Mapping[str, Any] = field(default_factory=dict)
 
 
 SMALL: dict[str, Any] = {"batch_size": 32, "learning_rate": 1e-3, "decay": "cosine", "checkpoint_every": 250}
@@ -85,7 +87,9 @@ LARGE: dict[str, Any] = LONG | {  # of 64 nodes, eleven times the pairs of 20: h
     "checkpoint_every": 1000,
     "precision": "bfloat16",
 }
+PATCHES: dict[str, Any] = LONG | {"steps": 6000, "precision": "bfloat16"}
 COMMUNITIES: dict[str, Any] = LONG | {"steps": 6000}
+PATCH_SIZES = (16, 24)  # nodes of the smallest and of the largest patch
 FIVE = (0, 1, 2, 3, 4)
 GDSS_STATISTICS: tuple[Statistic, ...] = ("degree", "clustering", "orbit")
 TASKS = {
@@ -103,7 +107,17 @@ TASKS = {
         headline=COMMUNITIES,
         seeds=FIVE,
     ),
-    "planar": Task("planar", 128, 40, "planar", generated=40, headline=LARGE, seeds=FIVE, curve=40),
+    "planar": Task(
+        "planar",
+        128,
+        40,
+        "planar",
+        generated=40,
+        headline=LARGE | {"steps": 4500},
+        seeds=FIVE,
+        curve=40,
+        patches=PATCHES,
+    ),
     "tree": Task("tree", 128, 40, "tree", generated=40, headline=LARGE, seeds=FIVE, curve=40),
 }
 SWEEPS, LONG_RUNS = ("planar-20", "tree-20"), ("planar-20", "tree-20", "community-small")
@@ -152,9 +166,7 @@ def headline(arguments: argparse.Namespace) -> None:
     """One long run a task at the best D of the sweep, judged at several seeds of sampling."""
     for name in arguments.tasks or LONG_RUNS:
         task = TASKS[name]
-        table = _table(
-            "headline", name, arguments, task.generated, training=task.headline, dimension=HEADLINE_DIMENSION
-        )
+        table = _table("headline", name, arguments, task.generated, **_long(task))
         _floors(table, name, task.generated)
         for seed, evaluations, weight in product(task.seeds, (EVALUATIONS, MANY), (1.0, WEIGHT)):
             key = {"seed": seed, "evaluations": evaluations, "guidance": weight}
@@ -205,14 +217,14 @@ def completed(model: Model, name: str, share: float, repeats: int, count: int = 
     return suite(name)(samples).figures() | {"kept": sum(kept), "sized": sum(sized), "of": count, "part": k}
 
 
-def first_nodes(graph: Any, count: int) -> Any:
-    """The part of a graph that a breadth-first walk from its first node reaches in `count` nodes, in that order."""
+def first_nodes(graph: Any, count: int, first: int = 0) -> Any:
+    """The part of a graph that a breadth-first walk from its node `first` reaches in `count` nodes, in that order."""
     import networkx as nx
 
     from modalities.graphs.objects import from_networkx, to_networkx
 
     plain = to_networkx(graph)
-    order = [0, *(v for _, v in nx.bfs_edges(plain, 0))][:count]
+    order = [first, *(v for _, v in nx.bfs_edges(plain, first))][:count]
     part = nx.relabel_nodes(plain.subgraph(order), {node: i for i, node in enumerate(order)})
     ordered = nx.Graph()
     ordered.add_nodes_from(range(count))
@@ -273,14 +285,40 @@ def headline_model(arguments: argparse.Namespace, name: str) -> Model:
     task = TASKS[name]
     follow = None
     if task.curve:
-        table = _table("curve", name, arguments, task.curve, training=task.headline, dimension=HEADLINE_DIMENSION)
+        table = _table("curve", name, arguments, task.curve, **_long(task))
 
         def follow(model: Model, step: int) -> None:
             if step % task.headline["checkpoint_every"] == 0:  # and not where a run was cut
                 table.cell({"step": step}, partial(measure, model, name, task.curve, 0))
 
-    settings = {"dimension": HEADLINE_DIMENSION, "seed": 0, **task.headline}
-    return trained(arguments, f"{name}-headline", Graphs(), data(name)[0], settings, follow, EARLY)
+    settings: dict[str, Any] = {"dimension": HEADLINE_DIMENSION, "seed": 0}
+    if task.patches:
+        first = trained(arguments, f"{name}-patches", Graphs(), patches(name), settings | dict(task.patches))
+        settings["start"] = first
+    return trained(
+        arguments, f"{name}-headline", Graphs(), data(name)[0], settings | dict(task.headline), follow, EARLY
+    )
+
+
+def patches(name: str) -> Dataset:
+    """Connected parts of PATCH_SIZES nodes around every node of the training graphs, one each.
+
+    They teach what is local for a tenth of the cost of a step on whole graphs.
+    """
+    sizes = np.random.default_rng(TRAIN_SEED)
+    whole = data(name)[0]
+    parts = [
+        first_nodes(graph, int(sizes.integers(PATCH_SIZES[0], PATCH_SIZES[1] + 1)), node)
+        for graph in whole.objects
+        for node in range(int(graph.num_nodes))
+    ]
+    return Dataset(parts, name=f"patches of {whole.name}", licence=whole.licence)
+
+
+def _long(task: Task) -> dict[str, Any]:
+    """The protocol of the long run."""
+    before = {"patches": task.patches} if task.patches else {}
+    return {"training": task.headline, "dimension": HEADLINE_DIMENSION, **before}
 
 
 def _run_of(way: str, D: float) -> tuple[str, dict[str, Any]]:

@@ -107,15 +107,19 @@ def load_weights(module: nn.Module, tensors: Mapping[str, Tensor], path: str | P
 
 def check_fit(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor], path: str | Path) -> None:
     """Raise CheckpointError with the names of tensors that own lacks, that it alone has, or of another shape."""
+    if problems := misfits(own, tensors):
+        raise CheckpointError(f"{path}: the weights do not fit the network in its header: {'; '.join(problems[:3])}")
+
+
+def misfits(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> list[str]:
+    """What keeps tensors from taking the place of own: names missing or not known, and shapes that differ."""
     problems = [f"{name} is missing" for name in own if name not in tensors]
     problems += [f"{name} is not known" for name in tensors if name not in own]
-    problems += [
+    return problems + [
         f"{name} has shape {tuple(tensors[name].shape)}, not {tuple(tensor.shape)}"
         for name, tensor in own.items()
         if name in tensors and tensors[name].shape != tensor.shape
     ]
-    if problems:
-        raise CheckpointError(f"{path}: the weights do not fit the network in its header: {'; '.join(problems[:3])}")
 
 
 def versions() -> dict[str, str]:

@@ -218,6 +218,7 @@ def _parsers() -> tuple[Parser, dict[str, Parser]]:
             "pfgm train vectors table.csv --label species --dimension inf --steps 2000 --out runs/table",
             "pfgm train images photos/ --size 64 --dimension-range 8,2048 --out runs/photos",
             "pfgm train vectors wine --config my.toml --set training.batch_size=64 --set network.width=128",
+            "pfgm train graphs mine.g6 --start planar-20 --steps 2000 --out runs/mine",
             "pfgm train images photos.zip --devices 2 --device cuda",
             more="Run the same command again to go on with a run that was stopped.",
         )
@@ -319,6 +320,7 @@ def _train(parser: Parser) -> None:
     parser.add_argument("--steps", type=_whole(1), metavar="N", help="optimiser steps (default: as suits the data)")
     parser.add_argument("--batch-size", type=_whole(1), metavar="N", help="samples a step, over all devices")
     parser.add_argument("--seed", type=_whole(0), metavar="N", help="seed, a whole number >= 0 (default: 0)")
+    parser.add_argument("--start", metavar="RUN", help="a trained model to go on from: a run, a file or a shipped name")
     parser.add_argument("--config", metavar="FILE", help="settings as TOML; the options above and --set go before it")
     parser.add_argument(
         "--set",

@@ -68,7 +68,8 @@ def train(args: argparse.Namespace) -> int:
     name = data.name if data.name != "unnamed" else Path(args.data).resolve().stem
     out = Path(args.out or Path("runs") / name)
     _check_run_folder(out)
-    config = configure(adapter.fit(data), len(data), settings)
+    start = None if args.start is None else load(args.start)
+    config = configure(adapter.fit(data), len(data), settings, start)
     left_out = report_rejected(data)
     with _launched(args.devices, device) as launcher:
         chief = launcher is None or launcher.global_rank == 0
@@ -79,6 +80,7 @@ def train(args: argparse.Namespace) -> int:
                 adapter,
                 data,
                 config=config,
+                start=start,
                 folder=out,
                 device=launcher.device if launcher else device,
                 launcher=launcher,

@@ -15,6 +15,7 @@ from typing import Any, TypedDict, Unpack
 
 import numpy as np
 import torch
+from torch import nn
 
 from pfgm_science import adapters, checkpoint, shipped
 from pfgm_science.adapters import Adapter
@@ -552,6 +553,7 @@ def fit(
     *,
     condition: Mapping[str, Any] | None = None,
     config: RunConfig | None = None,
+    start: Model | None = None,
     folder: str | Path | None = None,
     device: str | torch.device = "cpu",
     launcher: Launcher | None = None,
@@ -563,8 +565,9 @@ def fit(
 
     data: a Dataset, or the adapter's own objects with `condition` (name -> one value a sample). settings: fields of
     RunConfig and TrainingConfig by name (dimension=128, steps=2000); config: all of them, in which case the adapter's
-    recipe is not consulted. folder: keeps state, log and model there and resumes what it finds. on_checkpoint: is given
-    the model as it is at each checkpoint, and the step.
+    recipe is not consulted. start: a model of the same kind whose weights are the first ones, and whose network is
+    taken over unless settings say otherwise; the data may be others. folder: keeps state, log and model there and
+    resumes what it finds. on_checkpoint: is given the model as it is at each checkpoint, and the step.
     """
     if not isinstance(data, Dataset):
         data = Dataset(data, condition or {})
@@ -574,7 +577,7 @@ def fit(
         raise DataError("there is no data: at least one object is needed")
     adapter = adapter.fit(data)
     if config is None:
-        config = configure(adapter, len(data), settings)
+        config = configure(adapter, len(data), settings, start)
     elif settings:
         config = update(config, nest(settings))
     chief = launcher is None or launcher.global_rank == 0
@@ -588,6 +591,8 @@ def fit(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)  # initial weights
         network = adapter.network(config.network, _network_specs(specs, config))
+    if start is not None:
+        _take_over(network, adapter, start)
     denoiser = Preconditioned(
         network,
         config.sigma_data or measure_sigma_data(batch),
@@ -600,6 +605,9 @@ def fit(
         "adapter": json.loads(json.dumps(adapter.settings())),
         "conditions": [to_json(spec) for spec in specs],
     }
+    if start is not None:
+        weights = start.denoiser.network.state_dict()
+        identity["start"] = fingerprint(*(tensor.float().cpu().numpy() for tensor in weights.values()))
     history: dict[str, Any] = {
         "data": {
             "name": data.name,
@@ -614,6 +622,8 @@ def fit(
         "parameters": sum(p.numel() for p in network.parameters()),
         "steps": config.training.steps,
     }
+    if start is not None:
+        history["start"] = dict(start.history)
 
     step = 0
 
@@ -655,10 +665,30 @@ def fit(
     return model
 
 
-def configure(adapter: Adapter, count: int, settings: Mapping[str, Any]) -> RunConfig:
-    """The adapter's recipe for `count` samples, with the user's settings on top."""
+def configure(adapter: Adapter, count: int, settings: Mapping[str, Any], start: Model | None = None) -> RunConfig:
+    """The adapter's recipe for `count` samples, the network of `start`, and the user's settings on top."""
     config = update(RunConfig(adapter=adapter.name), adapter.recipe(count))
+    if start is not None:
+        _check_kind(adapter, start)
+        config = replace(config, network=dict(start.config.network))
     return update(config, nest(settings))
+
+
+def _check_kind(adapter: Adapter, start: Model) -> None:
+    if start.adapter.name != adapter.name:
+        raise ConfigError(f"start is a model of {start.adapter.name}, and these are {adapter.name}: give one of those")
+
+
+def _take_over(network: nn.Module, adapter: Adapter, start: Model) -> None:
+    """Put the weights of another model into a network; ConfigError when it is of another kind or shape."""
+    _check_kind(adapter, start)
+    weights = start.denoiser.network.state_dict()
+    if problems := checkpoint.misfits(network.state_dict(), weights):
+        raise ConfigError(
+            f"start has another network: {'; '.join(problems[:3])}. Leave its settings as they are there, with the "
+            "same conditions and attributes of the data."
+        )
+    network.load_state_dict(weights)
 
 
 def nest(settings: Mapping[str, Any]) -> dict[str, Any]:

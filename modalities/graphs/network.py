@@ -144,7 +144,8 @@ class _Frame:
     def square(self, pairs: Tensor) -> Tensor:
         """[batch, pairs, channels] -> symmetric [batch, nodes, nodes, channels] with a diagonal of zeros."""
         # Rows are copied whole, here and in flat: to add a square to its own transpose walks memory across the grain.
-        return F.pad(pairs, (0, 0, 0, 1)).index_select(1, self.pair).unflatten(1, (self.nodes, self.nodes))
+        rows = F.pad(pairs, (0, 0, 0, 1)).index_select(1, self.pair)
+        return rows.view(len(pairs), self.nodes, self.nodes, pairs.shape[2])
 
     def flat(self, square: Tensor) -> Tensor:
         """What stands above the diagonal of [batch, nodes, nodes, channels]: [batch, pairs, channels]."""

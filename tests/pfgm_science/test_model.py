@@ -346,3 +346,26 @@ def test_bare_names_find_their_table() -> None:
 def test_a_seed_out_of_range_is_refused_rather_than_folded(diffusion: Model, seed: int) -> None:
     with pytest.raises(ConfigError, match=r"it must lie in \[0, 2\^32\)"):
         diffusion.sample(1, seed=seed)
+
+
+def test_training_starts_from_the_weights_and_the_network_of_another_model(tmp_path: Path) -> None:
+    first = randomised(fit(Vectors(), ROWS, dimension=math.inf, **TINY))
+    still = {"batch_size": 8, "steps": 1, "warmup": 1000, "learning_rate": 1e-12, "ema_half_life": 0}
+    other = fit(Vectors(), ROWS[:20] * 3, start=first, folder=tmp_path / "run", **still)
+    assert other.config.network == first.config.network
+    for name, tensor in first.denoiser.network.state_dict().items():
+        torch.testing.assert_close(other.denoiser.network.state_dict()[name], tensor, rtol=0, atol=1e-6)
+    assert other.history["start"]["data"] == first.history["data"]
+    fit(Vectors(), ROWS[:20] * 3, start=first, folder=tmp_path / "run", **still)  # goes on
+    with pytest.raises(PfgmError, match="start"):
+        fit(Vectors(), ROWS[:20] * 3, start=randomised(first), folder=tmp_path / "run", **still)
+
+
+def test_a_start_of_another_kind_or_shape_is_refused() -> None:
+    first = fit(Vectors(), ROWS, **TINY)
+    with pytest.raises(ConfigError, match="model of vectors, and these are images"):
+        fit(Images(), np.zeros((4, 8, 8), np.uint8), start=first, steps=1)
+    with pytest.raises(ConfigError, match="has shape"):
+        fit(Vectors(), ROWS, start=first, steps=1, network={"width": 16, "depth": 1, "embedding": 8})
+    with pytest.raises(ConfigError, match="another network"):
+        fit(Vectors(), ROWS, condition={"kind": ["a", "b", "c"] * 10}, start=first, steps=1)
