@@ -82,12 +82,13 @@ SHORT: dict[str, Any] = SMALL | {"steps": 2000, "ema_half_life": 4_000}
 LONG: dict[str, Any] = SMALL | {"learning_rate": 2e-3, "steps": 12_000, "ema_half_life": 20_000}
 LARGE: dict[str, Any] = LONG | {  # of 64 nodes, eleven times the pairs of 20: half the cost in bfloat16
     "batch_size": 16,
-    "steps": 6000,
+    "steps": 4500,
     "ema_half_life": 10_000,
     "checkpoint_every": 1000,
     "precision": "bfloat16",
 }
 PATCHES: dict[str, Any] = LONG | {"steps": 6000, "precision": "bfloat16"}
+WHOLE: dict[str, Any] = {"generated": 40, "seeds": (0, 1, 2, 3, 4), "curve": 40, "patches": PATCHES}  # 64 nodes
 COMMUNITIES: dict[str, Any] = LONG | {"steps": 6000}
 PATCH_SIZES = (16, 24)  # nodes of the smallest and of the largest patch
 FIVE = (0, 1, 2, 3, 4)
@@ -107,18 +108,8 @@ TASKS = {
         headline=COMMUNITIES,
         seeds=FIVE,
     ),
-    "planar": Task(
-        "planar",
-        128,
-        40,
-        "planar",
-        generated=40,
-        headline=LARGE | {"steps": 4500},
-        seeds=FIVE,
-        curve=40,
-        patches=PATCHES,
-    ),
-    "tree": Task("tree", 128, 40, "tree", generated=40, headline=LARGE, seeds=FIVE, curve=40),
+    "planar": Task("planar", 128, 40, "planar", headline=LARGE, **WHOLE),
+    "tree": Task("tree", 128, 40, "tree", headline=LARGE, **WHOLE),
 }
 SWEEPS, LONG_RUNS = ("planar-20", "tree-20"), ("planar-20", "tree-20", "community-small")
 SWEEP_COUNT = 500
