@@ -58,8 +58,9 @@ class Task:
 
     fold: the test graphs are the first of the same draw, as in GDSS, and not a draw of their own. valid: name of the
     check (None: there is none). sweep, headline: settings of training. seeds: of sampling, in the headline. curve:
-    graphs that are judged at each checkpoint of the long run, 0 for none. evaluations: of its samples. patches: settings of a run on small parts of
-    the training graphs, from whose weights the long run starts; none where there are none.
+    graphs that are judged at each checkpoint of the long run, 0 for none. evaluations: of its samples. patches:
+    settings of a run on small parts of the training graphs, from whose weights the long run starts; none where there
+    are none.
     """
 
     recipe: str
