@@ -72,6 +72,13 @@ class Frame:
                 regions.append((name, inside[0], inside[-1] + 1))
         return Frame(tuple(self.columns[c] for c in kept), tuple(regions), "".join(structure), self.scheme)
 
+    def beside(self, other: Frame) -> Frame:
+        """The columns of this frame, then those of the other; ConfigError where one of them has a structure."""
+        if self.structure or other.structure:
+            raise ConfigError("frames with a structure cannot be put beside each other")
+        regions = [(name, first + len(self), end + len(self)) for name, first, end in other.regions]
+        return Frame(self.columns + other.columns, (*self.regions, *regions), scheme=self.scheme)
+
 
 def numbered(columns: int) -> Frame:
     """The frame of an alignment of which nothing else is known: columns 1, 2, 3, ..."""

@@ -10,7 +10,7 @@ import pytest
 from modalities.sequences import Design, Sequences, imgt
 from modalities.sequences.formats import read
 from modalities.sequences.frame import Frame
-from modalities.sequences.numbering import CONSTANT, SCHEMES, aligned, framed, number
+from modalities.sequences.numbering import CONSTANT, PAIRED, SCHEMES, aligned, framed, heavy_columns, number, pair
 from pfgm_science.data import Dataset
 from pfgm_science.errors import ConfigError, DataError
 
@@ -22,6 +22,12 @@ HEAVY = (
     "ADSVKGRFTISADTSKNTAYLQMNSLRAEDTAVYYCSRWGGDGFYAMDYWGQGTLVTVSS"
 )
 LIGHT = "DIQMTQSPSSLSASVGDRVTITCRASQDVNTAVAWYQQKPGKAPKLLIYSASFLYSGVPSRFSGSRSGTDFTLTISSLQPEDFATYYCQQHYTTPPTFGQGTKVEIK"
+LINKER = "GGGGSGGGGSGGGGS"
+# cAb-Lys3 of PDB 1MEL, the heavy domain of a camel.
+CAMEL = (
+    "DVQLQASGGGSVQAGGSLRLSCAASGYTIGPYCMGWFRQAPGKEREGVAAINMGGGITYYADSVKG"
+    "RFTISQDNAKNTVYLLMNSLEPEDTAIYYCAADSTIYASYYECGHGLSTGGYGYDSWGQGTQVTVSS"
+)
 LONG = HEAVY.replace("SRWGGDGFYAMDY", "ARDLGYCSSTSCLYYYYYMDV")
 
 
@@ -52,6 +58,14 @@ def test_every_scheme_keeps_the_letters_in_their_order(scheme: str) -> None:
     assert [framed(text, frame) for text in (HEAVY, LONG)] == texts
 
 
+def test_long_first_and_second_loops_keep_their_order_too() -> None:
+    """IMGT has insertions before 33 and 61, as before 112: the last letter first."""
+    long = HEAVY.replace("GFNIKDTY", "GFNIKDAGQRSWTVTY").replace("IYPTNGYT", "IYPTNQRSWGSYT")
+    frame, texts = aligned([HEAVY, long], "imgt")
+    assert frame is not None and {"H33A", "H33B", "H61A"} <= set(frame.columns)
+    assert [str(text).replace("-", "") for text in texts] == [HEAVY, long]
+
+
 def test_the_frame_is_imgts() -> None:
     frame, _ = aligned([LONG], "imgt")
     assert frame is not None
@@ -67,10 +81,49 @@ def test_what_is_around_a_domain_is_taken_away_and_counted() -> None:
     assert number(HEAVY, "imgt").outside == 0
 
 
+def test_a_domain_of_a_camel_is_a_heavy_one() -> None:
+    assert number(CAMEL, "imgt").locus == "IGH"
+    assert number(LIGHT, "imgt").locus == "IGK" and number(LIGHT, "imgt").chain == "L"
+    frame, (_, text) = aligned([HEAVY, CAMEL], "imgt", "H")
+    assert frame is not None and isinstance(text, str)
+    assert region(frame, text, "H3") == "AADSTIYASYYECGHGLSTGGYGYDS"
+
+
+@pytest.mark.parametrize(
+    "text", [f"{HEAVY}:{LIGHT}", f"{LIGHT}/{HEAVY}", HEAVY + LINKER + LIGHT, LIGHT + LINKER + HEAVY, HEAVY + LIGHT]
+)
+def test_a_pair_is_its_heavy_columns_then_its_light_ones(text: str) -> None:
+    changed: Counter[str] = Counter()
+    frame, (row,) = aligned([text], "imgt", PAIRED, changed)
+    assert frame is not None and row == HEAVY + LIGHT
+    assert heavy_columns(frame) == len(HEAVY) and frame.columns[len(HEAVY)] == "L1"
+    assert [name for name, _, _ in frame.regions][4:9] == ["FR-H3", "CDR-H3", "FR-H4", "FR-L1", "CDR-L1"]
+    assert region(frame, row, "H3") == "SRWGGDGFYAMDY" and region(frame, row, "CDR-L3") == "QQHYTTPPT"
+    assert changed == ({CONSTANT: 1} if LINKER in text else {})
+    assert framed(text, frame) == row
+    with pytest.raises(DataError, match="1 heavy and 0 light variable domains"):
+        framed(HEAVY, frame)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (HEAVY, "1 heavy and 0 light variable domains: a pair is one of each"),
+        (f"{LIGHT}:{LIGHT}", "0 heavy and 2 light"),
+        (f"{HEAVY}:GGGGS", "no variable domain"),
+        (f"{HEAVY}:{LIGHT}:{LIGHT}", "1 heavy and 2 light"),
+        (f"{HEAVY + LINKER + LIGHT}:{LIGHT}", "2 variable domains"),
+    ],
+)
+def test_what_is_no_pair_is_told_why(text: str, reason: str) -> None:
+    with pytest.raises(DataError, match=reason):
+        pair(text, "imgt")
+
+
 def test_what_is_no_single_domain_is_refused() -> None:
     with pytest.raises(DataError, match="no variable domain"):
         number("MKTAYIAKQRQISFVKSHFSRQLEERLGLIEVQAPILSRVGDGTQDNLSGAEKAVQ", "imgt")
-    with pytest.raises(DataError, match="2 variable domains"):
+    with pytest.raises(DataError, match="2 variable domains.*chain=paired"):
         number(HEAVY + "GGGGSGGGGSGGGGS" + LIGHT, "imgt")
     with pytest.raises(ConfigError, match="imgt, aho"):
         number(HEAVY, "eu")

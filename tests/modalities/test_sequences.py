@@ -107,6 +107,14 @@ def test_a_frame_of_fewer_columns_keeps_regions_and_whole_pairs() -> None:
         less.column("b")
 
 
+def test_frames_beside_each_other_have_the_regions_of_both() -> None:
+    frame = Frame(("H1", "H2"), (("heavy", 0, 2),), scheme="imgt")
+    both = frame.beside(Frame(("L1",), (("light", 0, 1),), scheme="imgt"))
+    assert both == Frame(("H1", "H2", "L1"), (("heavy", 0, 2), ("light", 2, 3)), scheme="imgt")
+    with pytest.raises(ConfigError, match="with a structure"):
+        frame.beside(Frame(("a", "b"), structure="()"))
+
+
 # --- IMGT ---
 
 
