@@ -5,13 +5,13 @@ from __future__ import annotations
 import difflib
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from pfgm_science.errors import BadRecord, DataError, PfgmError
+from pfgm_science.errors import BadRecord, ConfigError, DataError, PfgmError
 
 
 @dataclass(frozen=True)
@@ -145,3 +145,41 @@ class DatasetInfo:
         near = difflib.get_close_matches(name.lower(), known, 1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise PfgmError(f"there is no data set {name!r} ({', '.join(known)}).{hint}")
+
+
+def settings_in(name: str, given: Iterable[str], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings that follow the name of a data set, `planar:nodes=32:count=500`; only those that are given.
+
+    given: "nodes=32", "count=500". defaults: what can be set; values are of the kinds of their defaults, a yes or no, a
+    range such as 16-24 (two numbers), a number or text. ConfigError with what is allowed for anything else.
+    """
+    allowed = ", ".join(f"{key}={_written(value)}" for key, value in defaults.items()) or "none"
+    values = {}
+    for setting in given:
+        key, _, text = setting.partition("=")
+        if key not in defaults or key in values:
+            raise ConfigError(f"{name!r}: {setting!r} is no setting, or there twice. Settings and defaults: {allowed}.")
+        try:
+            values[key] = _setting(text, defaults[key])
+        except ValueError as error:
+            raise ConfigError(f"{name!r}: {setting!r} cannot be read. Settings and defaults: {allowed}.") from error
+    return values
+
+
+def _setting(text: str, default: Any) -> Any:
+    if isinstance(default, bool):
+        if text not in ("yes", "no"):
+            raise ValueError
+        return text == "yes"
+    if isinstance(default, tuple):
+        least, _, most = text.partition("-")
+        return int(least), int(most or least)
+    return type(default)(text)
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple):
+        return "-".join(map(str, dict.fromkeys(value)))
+    return str(value)

@@ -19,7 +19,7 @@ import io
 import os
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import fields, replace
 from pathlib import Path
@@ -27,7 +27,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from pfgm_science.data import Dataset, DatasetInfo, nothing_usable
+from pfgm_science.data import Dataset, DatasetInfo, nothing_usable, settings_in
 from pfgm_science.errors import BadRecord, ConfigError, DataError, PfgmError
 from pfgm_science.files import reading
 
@@ -380,7 +380,7 @@ def _recipe(info: DatasetInfo, count: int) -> tuple[DatasetInfo, Make]:
 
         recipe = RECIPES[info.name]
         own = {field.name: getattr(recipe, field.name) for field in fields(recipe)}
-        given = _settings(name, settings, own | {"count": count, "seed": 0})
+        given = settings_in(name, settings, own | {"count": count, "seed": 0})
         often, seed = given.pop("count", count), given.pop("seed", 0)
         law = replace(recipe, **given)
         drawn = any(setting.startswith(("count=", "seed=")) for setting in settings)
@@ -391,7 +391,7 @@ def _recipe(info: DatasetInfo, count: int) -> tuple[DatasetInfo, Make]:
 
 def _file(info: DatasetInfo, variable: str, read: Callable[..., Dataset], **defaults: Any) -> tuple[DatasetInfo, Make]:
     def make(name: str, settings: Sequence[str]) -> Dataset:
-        given = _settings(name, settings, {"part": "train"} | defaults)
+        given = settings_in(name, settings, {"part": "train"} | defaults)
         path = os.environ.get(variable)
         if not path:
             raise _missing(info)
@@ -401,7 +401,7 @@ def _file(info: DatasetInfo, variable: str, read: Callable[..., Dataset], **defa
 
 
 def _qm9(name: str, settings: Sequence[str]) -> Dataset:
-    given = _settings(name, settings, {"properties": "", "count": 0, "seed": 0})
+    given = settings_in(name, settings, {"properties": "", "count": 0, "seed": 0})
     return qm9(**given | {"properties": [each for each in given.get("properties", "").split("+") if each]})
 
 
@@ -424,37 +424,3 @@ _SETS: dict[str, tuple[DatasetInfo, Make]] = {
         _file(MOSES, MOSES_VARIABLE, moses, count=50_000, seed=0),
     )
 }
-
-
-def _settings(name: str, given: Iterable[str], defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of a name as values of the kinds of their defaults; only those that are given."""
-    allowed = ", ".join(f"{key}={_text(value)}" for key, value in defaults.items())
-    values = {}
-    for setting in given:
-        key, _, text = setting.partition("=")
-        if key not in defaults or key in values:
-            raise ConfigError(f"{name!r}: {setting!r} is no setting, or there twice. Settings and defaults: {allowed}.")
-        try:
-            values[key] = _value(text, defaults[key])
-        except ValueError as error:
-            raise ConfigError(f"{name!r}: {setting!r} cannot be read. Settings and defaults: {allowed}.") from error
-    return values
-
-
-def _value(text: str, default: Any) -> Any:
-    if isinstance(default, bool):
-        if text not in ("yes", "no"):
-            raise ValueError
-        return text == "yes"
-    if isinstance(default, tuple):
-        least, _, most = text.partition("-")
-        return int(least), int(most or least)
-    return type(default)(text)
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, tuple):
-        return "-".join(map(str, dict.fromkeys(value)))
-    return str(value)

@@ -60,14 +60,15 @@ def nearest_difference(texts: Sequence[str], others: Sequence[str]) -> Array:
 
 
 def _links(codes: Array, share: float) -> list[tuple[Array, Array]]:
-    """Pairs of rows that differ in at most that share of their entries, in blocks."""
-    most = share * codes.shape[1] + 1e-9
+    """Pairs of rows, the first before the second, that differ in at most that share of their entries, in blocks."""
+    columns = codes.shape[1]
+    least = columns - share * columns - 1e-9
+    # One column for each letter that occurs in each place: a product counts the places that are alike, exactly.
+    shown = np.concatenate([codes[:, [c]] == np.unique(codes[:, c]) for c in range(columns)] or [codes], 1)
+    shown = shown.astype(np.float32)
     found = []
     for start in range(0, len(codes), _ROWS):
-        block = codes[start : start + _ROWS]
-        differing = np.zeros((len(block), len(codes)), dtype=np.int16)
-        for column in range(codes.shape[1]):
-            differing += block[:, column, None] != codes[None, :, column]
-        first, second = np.nonzero(differing <= most)
-        found.append((first + start, second))
+        first, second = np.nonzero(shown[start : start + _ROWS] @ shown[start:].T >= least)
+        later = first < second
+        found.append((first[later] + start, second[later] + start))
     return found

@@ -37,3 +37,16 @@ def test_the_nearest_difference_is_a_share_of_letters() -> None:
 def test_a_share_of_everything_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"\[0, 1\)"):
         clusters(["A"], 1.0)
+
+
+def test_many_texts_of_one_length_are_compared_in_blocks() -> None:
+    """Beyond one block, against comparison letter by letter."""
+    rng = np.random.default_rng(0)
+    texts = ["".join(rng.choice(list("ACDE-"), 12)) for _ in range(700)]
+    found = clusters(texts, 0.25)
+    codes = np.array([list(text) for text in texts])
+    near = (codes[:, None] != codes[None]).sum(-1) <= 3
+    assert bool((found[:, None] == found[None])[near].all())
+    for number in range(found.max() + 1):
+        members = np.flatnonzero(found == number)
+        assert len(members) == 1 or bool(near[np.ix_(members, members)].sum(1).min() > 1)

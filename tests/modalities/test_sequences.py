@@ -20,12 +20,13 @@ from hypothesis import strategies as st
 
 from modalities.sequences import Sequences, datasets, imgt
 from modalities.sequences.alphabet import DNA, PROTEIN, RNA, guessed
-from modalities.sequences.datasets import common_columns, domain, translated
 from modalities.sequences.fetch import CACHE_VARIABLE, Package
 from modalities.sequences.files.stockholm import brackets
 from modalities.sequences.formats import read, write
 from modalities.sequences.frame import Frame, pairs_of
+from modalities.sequences.imgt import domain, translated
 from modalities.sequences.objects import records
+from modalities.sequences.sets import common_columns
 from pfgm_science.cli import main
 from pfgm_science.data import Dataset
 from pfgm_science.errors import ConfigError, DataError, PfgmError
@@ -157,9 +158,25 @@ def test_a_domain_is_taken_apart_or_left_out() -> None:
     v, loop, fr4 = "GAG" + "GTG" * 102 + "TGT", "GCGAGA", "TGGGGCCAGGGAACCCTGGTCACCGTCTCCTCA"
     junction = len("TGT" + loop + "TGG")
     assert domain(v + loop + fr4, junction) == ("E" + "V" * 102 + "C", "AR", "WGQGTLVTVSS")
-    assert domain(v + loop + fr4, junction + 1) is None  # out of frame
-    assert domain(v + loop + fr4[:-6], junction) is None  # cut
-    assert domain(v[:-3] + "GTG" + loop + fr4, junction) is None  # no cysteine at 104
+    for text, nucleotides, reason in (
+        (v + loop + fr4, junction + 1, f"its junction has {junction + 1} nucleotides: out of frame"),
+        (v + loop + fr4[:-6], junction, "its FR4 is WGQGTLVTV, not"),
+        (v[:-3] + "GTG" + loop + fr4, junction, "E at 1 and V at 104, not Q or E, and C"),
+        (v[:30] + "TAG" + v[33:] + loop + fr4, junction, "a stop codon"),
+        (v + loop + "N" + fr4[1:], junction, "an unknown base"),
+        ("", junction, "it has - at 1 and - at 104"),
+    ):
+        with pytest.raises(DataError, match=reason):
+            domain(text, nucleotides)
+
+
+def test_columns_of_one_chain_have_imgts_regions() -> None:
+    assert imgt.frame_of(imgt.frame(2, "L").columns) == imgt.frame(2, "L")
+    assert imgt.frame_of(["H104", "H105", "H112A", "H118"]).regions == (
+        ("FR-H3", 0, 1),
+        ("CDR-H3", 1, 3),
+        ("FR-H4", 3, 4),
+    )
 
 
 def test_rare_columns_go_and_with_them_the_sequences_that_have_letters_there() -> None:

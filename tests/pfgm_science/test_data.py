@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pfgm_science.data import Dataset
-from pfgm_science.errors import DataError
+from pfgm_science.data import Dataset, settings_in
+from pfgm_science.errors import ConfigError, DataError
 
 
 @settings(deadline=None, derandomize=True, max_examples=60)
@@ -30,3 +30,17 @@ def test_without_groups_a_split_is_of_the_size_asked_for() -> None:
 def test_groups_of_another_length_are_refused() -> None:
     with pytest.raises(DataError, match=r"\(2,\) for 3 samples"):
         Dataset(np.arange(3), groups=np.array([0, 1]))
+
+
+def test_settings_in_a_name_have_the_kinds_of_their_defaults() -> None:
+    defaults = {"nodes": (16, 24), "count": 200, "share": 0.5, "fresh": False, "part": "train"}
+    words = ["nodes=3-9", "count=5", "share=.25", "fresh=yes", "part=test"]
+    expected = {"nodes": (3, 9), "count": 5, "share": 0.25, "fresh": True, "part": "test"}
+    assert settings_in("some", words, defaults) == expected
+    assert settings_in("some", ["nodes=7"], defaults) == {"nodes": (7, 7)}
+    shown = "nodes=16-24, count=200, share=0.5, fresh=no, part=train"
+    for word in ("size=3", "count=many", "fresh=1", "nodes=a-b", ""):
+        with pytest.raises(ConfigError, match=f"'some': '{word}'.*{shown}"):
+            settings_in("some", [word], defaults)
+    with pytest.raises(ConfigError, match="there twice"):
+        settings_in("some", ["count=1", "count=2"], defaults)
