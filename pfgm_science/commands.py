@@ -658,6 +658,7 @@ def _export_data(args: argparse.Namespace) -> int:
     out = Path(args.out)
     check_output(out, args.force)
     data = open_data(adapter, args.name, read_options(args))
+    adapter = adapter.fit(data)  # how objects are written can depend on the data
     left_out = report_rejected(data)
     options = {"labels": data.condition["label"]} if "label" in data.condition else {}
     _with_options(adapter, "write", options, adapter.write, str(out), data.objects)

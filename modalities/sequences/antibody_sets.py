@@ -19,10 +19,12 @@ from modalities.sequences.fetch import Package
 from modalities.sequences.files import airr
 from modalities.sequences.files.airr import gene
 from modalities.sequences.files.item import Item
+from modalities.sequences.files.pairs import BETWEEN
+from modalities.sequences.frame import common_columns
 from modalities.sequences.numbered import BETWEEN_LOCI, numbered
-from modalities.sequences.numbering import BETWEEN, PAIRED
+from modalities.sequences.numbering import PAIRED
 from modalities.sequences.objects import records
-from modalities.sequences.sets import common_columns, described
+from modalities.sequences.sets import described
 from pfgm_science.data import Dataset, DatasetInfo
 from pfgm_science.errors import BadRecord, DataError
 

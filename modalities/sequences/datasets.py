@@ -19,9 +19,9 @@ from modalities.sequences.alphabet import RNA
 from modalities.sequences.clusters import clusters
 from modalities.sequences.fetch import Package
 from modalities.sequences.files import stockholm
-from modalities.sequences.frame import Frame, numbered
+from modalities.sequences.frame import Frame, common_columns, numbered
 from modalities.sequences.objects import records
-from modalities.sequences.sets import common_columns, described
+from modalities.sequences.sets import described
 from pfgm_science.data import Dataset, DatasetInfo, settings_in
 from pfgm_science.errors import DataError
 

@@ -23,10 +23,10 @@ from typing import Any, TextIO
 import numpy as np
 
 from modalities.sequences.alphabet import GAP, Alphabet, alphabet_named, guessed
-from modalities.sequences.files import airr, dotbracket, fasta, stockholm
+from modalities.sequences.files import airr, dotbracket, fasta, pairs, stockholm
 from modalities.sequences.files.item import Item
 from modalities.sequences.frame import Frame, numbered
-from modalities.sequences.numbering import aligned
+from modalities.sequences.numbering import PAIRED, aligned, heavy_columns
 from modalities.sequences.objects import text_of, without_gaps
 from pfgm_science.data import Dataset, checked_labels, nothing_usable
 from pfgm_science.errors import BadRecord, ConfigError, DataError
@@ -45,6 +45,8 @@ LIMIT = 200_000  # sequences that are kept; of more, as many drawn at random
 LONGEST = 1024  # letters or columns of a sequence
 _NAMED = 1000  # bad records that are named one by one
 _GUESSED_BY = 1000  # records that say which alphabet it is
+
+Reader = Callable[[TextIO], Iterator[Item]]
 
 
 @dataclass
@@ -110,18 +112,26 @@ def read(
 
     alphabet: protein, dna or rna, guessed otherwise from the first thousand records. limit: of more sequences so many
     are drawn at random. longest: longer ones are left out. numbering: imgt, aho, kabat, chothia or martin, to align
-    antibodies; what is around their variable domain is taken away. chain: H or L, that of most if None.
+    antibodies; what is around their variable domain is taken away. chain: H or L, that of most if None, or "paired" for
+    heavy chains each with its light one: in one record (scFv, "VH:VL", "VH/VL"), in two that follow one another and
+    whose names differ in the ending (_H and _L, _VH and _VL, _heavy and _light) or that are of one cell_id, or in the
+    columns of a table that end in _heavy and _light.
     Raises PfgmError for a path that cannot be read, DataError when no sequence can be used.
     """
     if limit < 1 or longest < 1:
         raise ConfigError(f"limit is {limit} and longest {longest}: both must be at least 1")
+    if chain is not None and numbering is None:
+        raise ConfigError(f"chain={chain} is for antibodies that are numbered: give numbering=imgt as well")
+    paired = chain == PAIRED
     kept = _Kept(limit)
-    stream = _stream(Path(path), column)
+    stream = _stream(Path(path), partial(airr.read, column=column, paired=paired))
+    if paired:
+        stream = pairs.joined(stream)
     head = list(itertools.islice(stream, _GUESSED_BY))
     letters = alphabet_named(alphabet) if alphabet else guessed(item.text for _, item in head)
     for file, item in itertools.chain(head, stream):
         try:
-            kept.add(file, _normal(item, letters, longest, kept.changed))
+            kept.add(file, _normal(item, letters, longest, kept.changed, paired))
         except DataError as error:
             kept.reject(file, item.record, str(error))
     frame = None
@@ -160,8 +170,10 @@ def write(
     """Sequences to a file, by the ending of its name. Those without a name are numbered.
 
     FASTA, dot-bracket and tables get the letters alone; aligned FASTA (.afa, .aln) and Stockholm the columns, Stockholm
-    with the structure of the frame, a table both. Where records have annotations["airr"], a table of them stands beside
-    the file. labels: one each, in the description or the column "label".
+    with the structure of the frame, a table both. A pair of chains (by the frame) becomes two records, id_H and id_L;
+    in aligned formats it stays one row, in a table it has columns of both chains. Where records have
+    annotations["airr"], a table of them stands beside the file. labels: one each, in the description or the column
+    "label".
     """
     target = Path(path)
     suffix = _suffix(target)
@@ -171,31 +183,39 @@ def write(
     items = _items(objects, labels)
     if suffix in ALIGNED and len({len(item.text) for item in items}) > 1:
         raise ConfigError(f"{target.name}: sequences of several lengths are no alignment; write them as .fasta")
+    heavy = heavy_columns(frame) if all(len(item.text) == len(frame or ()) for item in items) else 0
+    plain = map(_ungapped, pairs.parted(items, heavy) if heavy else items)
     with replacing(target) as temporary, _writing(temporary, target) as handle:
         if suffix in _STOCKHOLM:
             stockholm.write(handle, items, frame.structure if frame is not None else "")
         elif suffix in _DOTBRACKET:
-            dotbracket.write(handle, map(_ungapped, items))
+            dotbracket.write(handle, plain)
         elif suffix in _TABLES:
-            _write_table(handle, items, alphabet)
+            _write_table(handle, items, alphabet, heavy)
         else:
-            fasta.write(handle, items if suffix in ALIGNED else map(_ungapped, items))
+            fasta.write(handle, items if suffix in ALIGNED else plain)
     if suffix not in _TABLES and any(item.values for item in items):
         beside = target.with_name(target.name.removesuffix(".gz")).with_suffix(".tsv")
         with replacing(beside) as temporary, _writing(temporary, beside) as handle:
-            _write_table(handle, items, alphabet)
+            _write_table(handle, items, alphabet, heavy)
 
 
-def _write_table(handle: TextIO, items: Sequence[Item], alphabet: str) -> None:
+def _write_table(handle: TextIO, items: Sequence[Item], alphabet: str, heavy: int) -> None:
+    """heavy: columns of the heavy chain where items are pairs, 0 where they are not."""
     plain, gapped = ("sequence_aa", "sequence_alignment_aa") if alphabet == "protein" else airr.COLUMNS[:1:-1]
-    columns = [airr.NAME, plain]
+    spans = {"": slice(None)}
+    if heavy:
+        spans = dict(zip(airr.SIDES, (slice(heavy), slice(heavy, None)), strict=True))
+    columns = [airr.NAME, *(plain + side for side in spans)]
     if any(GAP in item.text for item in items):
-        columns.append(gapped)
+        columns += [gapped + side for side in spans]
     if any(item.description for item in items):
         columns.append("label")
     columns += list(dict.fromkeys(name for item in items for name in item.values))
     rows = (
-        {airr.NAME: item.name, plain: without_gaps(item.text), gapped: item.text, "label": item.description}
+        {airr.NAME: item.name, "label": item.description}
+        | {plain + side: without_gaps(item.text[span]) for side, span in spans.items()}
+        | {gapped + side: item.text[span] for side, span in spans.items()}
         | dict(item.values)
         for item in items
     )
@@ -214,25 +234,25 @@ def _items(objects: Sequence[Any], labels: Sequence[Any] | None) -> list[Item]:
     return items
 
 
-def _stream(path: Path, column: str | None) -> Iterator[tuple[str, Item]]:
+def _stream(path: Path, table: Reader) -> Iterator[tuple[str, Item]]:
     """File and record of every record; a file that ends too early is named as a record of its own."""
     if str(path) == STANDARD_INPUT:
-        yield from _of_file(path, "standard input", column)
+        yield from _of_file(path, "standard input", table)
         return
     with reading(path):
         if not path.is_dir():
-            yield from _of_file(path, path.name, column)
+            yield from _of_file(path, path.name, table)
             return
         found = sorted(each for each in path.rglob("*") if each.is_file() and _suffix(each) in SUFFIXES)
     for each in found:
-        yield from _of_file(each, str(each.relative_to(path)), column)
+        yield from _of_file(each, str(each.relative_to(path)), table)
 
 
-def _of_file(path: Path, name: str, column: str | None) -> Iterator[tuple[str, Item]]:
+def _of_file(path: Path, name: str, table: Reader) -> Iterator[tuple[str, Item]]:
     number = 0
     try:
         with _opened(path) as handle:
-            for item in _reader(path, handle, column)(handle):
+            for item in _reader(path, handle, table)(handle):
                 number += 1
                 yield name, item
     except (DataError, ValueError, EOFError, zlib.error, gzip.BadGzipFile) as error:
@@ -258,14 +278,14 @@ def _opened(path: Path) -> Iterator[TextIO]:
             raw.close()
 
 
-def _reader(path: Path, handle: TextIO, column: str | None) -> Callable[[TextIO], Iterator[Item]]:
+def _reader(path: Path, handle: TextIO, table: Reader) -> Reader:
     suffix = _suffix(path) if str(path) != STANDARD_INPUT else _sniffed(handle)
     if suffix in _STOCKHOLM:
         return stockholm.read
     if suffix in _DOTBRACKET:
         return dotbracket.read
     if suffix in _TABLES:
-        return partial(airr.read, column=column)
+        return table
     if suffix in _FASTQ:
         return fasta.read_fastq
     if suffix in _FASTA:
@@ -284,11 +304,14 @@ def _suffix(path: Path) -> str:
     return Path(name).suffix
 
 
-def _normal(item: Item, letters: Alphabet, longest: int, changed: Counter[str]) -> Item:
-    """The record with letters of the alphabet; DataError with the reason where it cannot be used."""
+def _normal(item: Item, letters: Alphabet, longest: int, changed: Counter[str], paired: bool) -> Item:
+    """The record with letters of the alphabet, of a pair each chain; DataError with the reason where it is unusable."""
     if item.reason:
         raise DataError(item.reason)
-    text = letters.normal(item.text, changed)
+    counts: Counter[str] = Counter()
+    parts = pairs.halves(item.text) if paired else [item.text]
+    text = pairs.BETWEEN.join(letters.normal(part, counts) for part in parts)
+    changed.update(counts.keys())
     if len(text) > longest:
         raise DataError(f"it has {len(text)} letters, more than {longest} (--read longest=N allows more)")
     return replace(item, text=text)

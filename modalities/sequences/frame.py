@@ -6,8 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
+from modalities.sequences.alphabet import GAP
 from pfgm_science.errors import ConfigError
 
+RARE = 0.001  # columns that fewer sequences have a letter in are left out, with those sequences
 OPEN, CLOSE = "([{<", ")]}>"
 
 
@@ -83,6 +87,16 @@ class Frame:
 def numbered(columns: int) -> Frame:
     """The frame of an alignment of which nothing else is known: columns 1, 2, 3, ..."""
     return Frame(tuple(str(i + 1) for i in range(columns)))
+
+
+def common_columns(frame: Frame, texts: list[str], rare: float = RARE) -> tuple[Frame, list[str], list[bool]]:
+    """The columns that are not rare, the sequences without letters in others, and which those are."""
+    letters = np.array([list(text) for text in texts]) != GAP
+    often = letters.mean(0) >= rare
+    kept = ~letters[:, ~often].any(1)
+    columns = np.flatnonzero(often).tolist()
+    shown = ["".join(text[column] for column in columns) for text, keep in zip(texts, kept, strict=True) if keep]
+    return frame.take(columns), shown, kept.tolist()
 
 
 def pairs_of(structure: str) -> tuple[tuple[int, int], ...]:

@@ -6,7 +6,6 @@ Single-domain antibodies of camelids (VHH) are heavy ones.
 
 from __future__ import annotations
 
-import re
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 from modalities.sequences.alphabet import GAP
+from modalities.sequences.files.pairs import halves
 from modalities.sequences.frame import Frame
 from modalities.sequences.objects import without_gaps
 from pfgm_science.errors import ConfigError, DataError, PfgmError
@@ -22,7 +22,6 @@ from pfgm_science.errors import ConfigError, DataError, PfgmError
 SCHEMES = ("imgt", "aho", "kabat", "chothia", "martin")
 CHAINS = {"H": "heavy", "L": "light"}
 PAIRED = "paired"  # in place of a chain: both, in one sample
-BETWEEN = ":"  # stands between the chains of a pair, as does "/"
 CONSTANT = "what stands before or behind the variable domain taken away"
 _REVERSED = ("33", "61", "112")  # IMGT positions with insertions before them, the last letter first
 _BOTH = "HL"
@@ -73,11 +72,6 @@ def pair(text: str, scheme: str) -> Sample:
         have = f"{counts['H']} heavy and {counts['L']} light variable domains"
         raise DataError(f"it has {have}: a pair is one of each")
     return tuple(sorted(found, key=lambda domain: domain.chain))
-
-
-def halves(text: str) -> list[str]:
-    """The chains of a pair that is written with a sign between them; of any other text the text."""
-    return re.split("[:/]", text)
 
 
 def aligned(

@@ -23,10 +23,9 @@ from modalities.sequences.alphabet import DNA, PROTEIN, RNA, guessed
 from modalities.sequences.fetch import CACHE_VARIABLE, Package
 from modalities.sequences.files.stockholm import brackets
 from modalities.sequences.formats import read, write
-from modalities.sequences.frame import Frame, pairs_of
+from modalities.sequences.frame import Frame, common_columns, pairs_of
 from modalities.sequences.imgt import domain, translated
 from modalities.sequences.objects import records
-from modalities.sequences.sets import common_columns
 from pfgm_science.cli import main
 from pfgm_science.data import Dataset
 from pfgm_science.errors import ConfigError, DataError, PfgmError

@@ -1,4 +1,8 @@
-"""AIRR rearrangements: a table with tabs and the column names of the AIRR community (docs.airr-community.org)."""
+"""AIRR rearrangements: a table with tabs and the column names of the AIRR community (docs.airr-community.org).
+
+A pair of chains is one row with columns of both, such as sequence_aa_heavy and sequence_aa_light: the names of the
+paired tables of the Observed Antibody Space (T. H. Olsen et al., Protein Science 31, 141, 2022).
+"""
 
 from __future__ import annotations
 
@@ -9,33 +13,49 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TextIO
 
 from modalities.sequences.files.item import Item
+from modalities.sequences.files.pairs import BETWEEN
 from pfgm_science.errors import DataError
 
 # aligned before not, amino acids before nucleotides
 COLUMNS = ("sequence_alignment_aa", "sequence_aa", "sequence_alignment", "sequence")
 NAME = "sequence_id"
+SIDES = ("_heavy", "_light")  # how columns of a pair end
 _GENE = re.compile(r"(?:IG|TR)[A-Z]+[^*,\s]*")
 _FAMILY = re.compile(r"(?:IG|TR)[A-Z]+\d*")
 
 csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
 
 
-def read(handle: TextIO, column: str | None = None, delimiter: str = "\t") -> Iterator[Item]:
-    """column: which holds the letters; without it the first of COLUMNS that is there."""
+def read(handle: TextIO, column: str | None = None, delimiter: str = "\t", *, paired: bool = False) -> Iterator[Item]:
+    """column: which holds the letters; without it the first of COLUMNS that is there.
+
+    paired: where there are columns of both chains (see SIDES), their letters with BETWEEN between them.
+    """
     rows = csv.DictReader(handle, delimiter=delimiter)
     names = list(rows.fieldnames or ())
-    chosen = column or next((name for name in COLUMNS if name in names), None)
-    if chosen not in names:
+    chosen = _chosen(names, (column,) if column else COLUMNS, paired)
+    if not chosen:
         wanted = repr(column) if column else f"of {', '.join(COLUMNS)}"
         shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
         raise DataError(f"there is no column {wanted} ({shown}); name one with --read column=NAME")
     for row in rows:
-        name = row.get(NAME) or ""
+        name = row.get(NAME) or row.get(NAME + SIDES[0]) or ""
         place = f"line {rows.line_num}" + (f" ({name})" if name else "")
         if None in row or None in row.values():
             yield Item(place, name, reason=f"it has not the {len(names)} columns of the header")
             continue
-        yield Item(place, name, text=row[chosen], reason="" if row[chosen] else f"its {chosen} is empty", values=row)
+        empty = [each for each in chosen if not row[each]]
+        reason = f"its {empty[0]} is empty" if empty else ""
+        yield Item(place, name, text=BETWEEN.join(row[each] for each in chosen), reason=reason, values=row)
+
+
+def _chosen(names: Sequence[str], wanted: Sequence[str], paired: bool) -> list[str]:
+    """The column that holds the letters, or the two that hold those of a pair."""
+    for column in wanted:
+        both = [column + side for side in SIDES]
+        if paired and set(both) <= set(names):
+            return both
+    return [column for column in wanted if column in names][:1]
 
 
 def write(handle: TextIO, rows: Iterable[Mapping[str, object]], columns: Sequence[str]) -> None:
