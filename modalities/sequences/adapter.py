@@ -204,12 +204,14 @@ class Sequences:
 
     def network(self, settings: Mapping[str, Any], specs: Sequence[ConditionSpec]) -> nn.Module:
         """settings: fields of network.MLPConfig for aligned sequences, of network.TransformerConfig for free ones."""
-        from modalities.sequences.network import SequenceMLP, SequenceTransformer, configured
+        from modalities.sequences.network import SequenceMLP, SequenceTransformer, TransformerConfig, configured
 
         prior = torch.tensor(self.frequencies).log()
         config = configured(settings, self.aligned)
-        network = SequenceMLP if self.aligned else SequenceTransformer
-        return network(self.length, self.codebook, prior, config, specs)  # type: ignore[arg-type]
+        if isinstance(config, TransformerConfig):
+            return SequenceTransformer(self.length, self.codebook, prior, config, specs)
+        pairs = self.frame.pairs if self.frame is not None else ()
+        return SequenceMLP(self.length, self.codebook, prior, config, specs, pairs)
 
     def recipe(self, count: int) -> dict[str, Any]:
         """Noise levels where letters are decided: about a third of the distance between two of them."""

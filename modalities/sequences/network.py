@@ -1,7 +1,8 @@
 """Networks of sequences, which answer with logits: an MLP over all columns, and a transformer where lengths differ.
 
 Both add what they learn to what independent places would say: the log frequency of each symbol, and x itself, which
-speaks for the symbols that it points to, the more so the less noise there is.
+speaks for the symbols that it points to, the more so the less noise there is. What the two say together is shown to
+the layers as well. Of columns that pair in a known structure, each is shown what is believed of the other.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from pfgm_science.embedding import NoiseEmbedding, fourier_features
 from pfgm_science.errors import ConfigError
 from pfgm_science.layers import AdaptiveLayerNorm, FeedForward, zeroed
 
+CERTAIN = 50.0  # the most that a place by itself sets two symbols apart, in nats
 PLACES = 32  # features of where a letter stands, from either end
 
 
@@ -77,6 +79,7 @@ class _Network(nn.Module):
     """
 
     layers: nn.ModuleList
+    pairing: _Pairing | None
 
     def __init__(
         self,
@@ -87,9 +90,10 @@ class _Network(nn.Module):
     ) -> None:
         super().__init__()
         self.codebook = codebook
+        self.pairing = None
         self.self_conditioning = config.self_conditioning
         self.embedding = NoiseEmbedding(config.embedding, specs)
-        self.entry = nn.Linear((3 if config.self_conditioning else 2) * codebook.size + 2, config.width)
+        self.entry = nn.Linear((4 if config.self_conditioning else 3) * codebook.size + 2, config.width)
         self.norm = AdaptiveLayerNorm(config.width, config.embedding)
         self.exit = zeroed(nn.Linear(config.width, codebook.size))
         self.prior = nn.Parameter(prior.clone())
@@ -103,19 +107,29 @@ class _Network(nn.Module):
         given = condition.get(GIVEN)
         given = torch.zeros_like(x) if given is None else given.to(x.dtype)
         known = (given != 0).any(-1, keepdim=True).to(x.dtype)
-        shown = [x, given]
+        alone = self.alone(x, noise_level)
+        believed = [self.codebook.mean(alone) * mask + given]
         if self.self_conditioning:
             estimate = condition.get(ESTIMATE)
-            shown.append(torch.zeros_like(x) if estimate is None else estimate.to(x.dtype) * mask)
-        h = self.entry(torch.cat([*shown, mask[..., :1], known], -1))
+            believed.append(given if estimate is None else estimate.to(x.dtype) * mask + given)
+        h = self.entry(torch.cat([x, given, *believed, mask[..., :1], known], -1))
+        logits = alone
+        if self.pairing is not None:
+            state, heard = self.pairing(torch.cat(believed, -1))
+            h, logits = h + state, logits + heard
         embedding = self.embedding(noise_level, condition)
         inside = torch.maximum(mask[..., 0], known[..., 0])
         h = self.mixed(h, embedding, inside)
-        learned = self.exit(self.norm(h, embedding))
-        # x / (sigma^2 + sigma_data^2), the input being x / sqrt of that: the weight of independent places for D = inf.
-        weight = self.codebook.scale * torch.rsqrt((8 * noise_level).exp() + RMS**2)
-        logits: Tensor = self.prior + weight[:, None, None] * x + learned
-        return logits.to(x.dtype) * mask
+        answer: Tensor = logits + self.exit(self.norm(h, embedding))
+        return answer.to(x.dtype) * mask
+
+    def alone(self, x: Tensor, noise_level: Tensor) -> Tensor:
+        """The logits that each place has by itself, were D = inf: log frequencies, and x / sigma^2 for its symbols."""
+        variance = (8 * noise_level).exp()
+        size = torch.sqrt(variance + RMS**2)  # by which the input was divided
+        scale = self.codebook.scale
+        logits: Tensor = self.prior + (scale * size / variance.clamp(min=scale**2 / CERTAIN))[:, None, None] * x
+        return logits
 
     def mixed(self, h: Tensor, embedding: Tensor, inside: Tensor) -> Tensor:
         """States of places [batch, length, width] that have heard of each other; inside: 1 but for padding."""
@@ -123,7 +137,10 @@ class _Network(nn.Module):
 
 
 class SequenceMLP(_Network):
-    """Of aligned sequences: layers that see the states of all columns at once, so that each hears of every other."""
+    """Of aligned sequences: layers that see the states of all columns at once, so that each hears of every other.
+
+    pairs: columns that pair in the structure of the alignment.
+    """
 
     def __init__(
         self,
@@ -132,8 +149,12 @@ class SequenceMLP(_Network):
         prior: Tensor,
         config: MLPConfig,
         specs: Sequence[ConditionSpec] = (),
+        pairs: Sequence[tuple[int, int]] = (),
     ) -> None:
         super().__init__(codebook, prior, config, specs)
+        if pairs:
+            believed = (2 if config.self_conditioning else 1) * codebook.size
+            self.pairing = _Pairing(length, pairs, believed, config.width, codebook.size)
         self.place = nn.Parameter(0.1 * torch.randn(length, config.width))
         size = length * config.width
         self.layers = nn.ModuleList(_FlatLayer(size, config) for _ in range(config.depth))
@@ -176,6 +197,31 @@ class SequenceTransformer(_Network):
         for layer, distances in zip(self.layers, bias, strict=True):
             h = layer(h, embedding, distances[None] + outside)
         return h
+
+
+class _Pairing(nn.Module):
+    """What columns hear of those that they pair with: believed [batch, length, inputs] -> a state and logits.
+
+    The state is found alike for all pairs, the logits by a table of each column's own. Unpaired columns hear nothing.
+    """
+
+    def __init__(self, length: int, pairs: Sequence[tuple[int, int]], inputs: int, width: int, symbols: int) -> None:
+        super().__init__()
+        low, high = torch.tensor(pairs, dtype=torch.long).unbind(1)
+        self.register_buffer("ours", torch.cat([low, high]), persistent=False)
+        self.register_buffer("theirs", torch.cat([high, low]), persistent=False)
+        self.length = length
+        self.state = nn.Linear(inputs, width)
+        self.tables = nn.Parameter(torch.zeros(2 * len(pairs), inputs, symbols))
+
+    def forward(self, believed: Tensor) -> tuple[Tensor, Tensor]:
+        ours, theirs = cast(Tensor, self.ours), cast(Tensor, self.theirs)
+        heard = believed[:, theirs]
+        found = self.state(heard), torch.einsum("bpi,pis->bps", heard, self.tables)
+        state, logits = (
+            each.new_zeros(len(each), self.length, each.shape[-1]).index_copy(1, ours, each) for each in found
+        )
+        return state, logits
 
 
 class _FlatLayer(nn.Module):

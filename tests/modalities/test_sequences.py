@@ -18,7 +18,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modalities.sequences import Sequences, datasets, imgt
+from modalities.sequences import Sequences, imgt
 from modalities.sequences.alphabet import DNA, PROTEIN, RNA, guessed
 from modalities.sequences.fetch import CACHE_VARIABLE, Package
 from modalities.sequences.files.stockholm import brackets
@@ -246,20 +246,6 @@ def test_a_member_of_a_debian_package_is_read_in_place(tmp_path: Path, monkeypat
     assert package.member("usr/share/a.txt") == b"here"
     with pytest.raises(DataError, match="holds no usr/c"):
         package.member("usr/c")
-
-
-def test_a_family_of_rna_has_its_structure_isotypes_and_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = "DA0001  GGAA.CC\nDA0002  GGAA.CC\nRC0003  GCAAUGC\nDG0004  AUUUUAU\nDX0005  NUUUUAU\n"
-    text = f"# STOCKHOLM 1.0\n\n{rows}#=GC SS_cons  <<__,>>\n//\n"
-    place = "usr/share/doc/infernal/examples/testsuite/tRNA1415G.sto"
-    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
-    monkeypatch.setattr(datasets, "INFERNAL", debian_package(tmp_path, {place: text}))
-    data = datasets.load("trna")
-    assert texts(data) == ["GGAA-CC", "GCAAUGC", "AUUUUAU"]
-    assert [record.id for record in data.objects] == ["DA0001", "RC0003", "DG0004"]
-    assert data.condition["isotype"].tolist() == ["A", "C", "G"]
-    assert data.groups is not None and len(set(data.groups.tolist())) == 3
-    assert Frame.restore(data.details["frame"]).pairs == ((0, 6), (1, 5))
 
 
 # --- files ---
