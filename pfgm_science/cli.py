@@ -542,7 +542,9 @@ def _sampling(parser: Parser) -> None:
 
 def _reading(parser: Parser) -> None:
     parser.add_argument("--size", type=_whole(1), metavar="N", help="images: pixels of each side, resized and cropped")
-    parser.add_argument("--label", metavar="COLUMN", help="vectors: the column that is the class")
+    parser.add_argument(
+        "--label", metavar="COLUMN", help="the column of a table that is the class; of sequences also A,B"
+    )
     _read_option(parser)
 
 

@@ -105,7 +105,8 @@ def read(
     - .afa, .aln: aligned FASTA
     - .fastq, .fq: as FASTA; qualities are not looked at
     - .tsv: an AIRR table; the letters are in `column`, or in the first of sequence_alignment_aa, sequence_aa,
-      sequence_alignment, sequence. label: a column with the class of each
+      sequence_alignment, sequence. label: columns with commas between, each a condition: numbers where all are, else
+      classes. v_gene, v_family and so on are found in v_call, d_call, j_call where they are no columns themselves
     - .sto, .stk: Stockholm, with SS_cons as the structure of the columns
     - .db, .dbn: dot-bracket
     - any of these with .gz; "-" for standard input; a folder of such files: the first sub-folder is the label.
@@ -123,6 +124,7 @@ def read(
     if chain is not None and numbering is None:
         raise ConfigError(f"chain={chain} is for antibodies that are numbered: give numbering=imgt as well")
     paired = chain == PAIRED
+    labels = _names(label)
     kept = _Kept(limit)
     stream = _stream(Path(path), partial(airr.read, column=column, paired=paired))
     if paired:
@@ -131,7 +133,9 @@ def read(
     letters = alphabet_named(alphabet) if alphabet else guessed(item.text for _, item in head)
     for file, item in itertools.chain(head, stream):
         try:
-            kept.add(file, _normal(item, letters, longest, kept.changed, paired))
+            text = _normal(item, letters, longest, kept.changed, paired)
+            # Of a table nothing is kept but the labels: whole rows of many records would not fit into memory.
+            kept.add(file, replace(item, text=text, values=_labels(item, labels, paired)))
         except DataError as error:
             kept.reject(file, item.record, str(error))
     frame = None
@@ -151,7 +155,7 @@ def read(
         details["frame"] = frame.settings()
     return Dataset(
         [_record(item) for item in items],
-        _condition(items, kept.files, label, path),
+        _condition(items, kept.files, labels, path),
         name=Path(path).stem,
         source=str(path),
         rejected=kept.all_rejected(),
@@ -304,17 +308,21 @@ def _suffix(path: Path) -> str:
     return Path(name).suffix
 
 
-def _normal(item: Item, letters: Alphabet, longest: int, changed: Counter[str], paired: bool) -> Item:
-    """The record with letters of the alphabet, of a pair each chain; DataError with the reason where it is unusable."""
+def _normal(item: Item, letters: Alphabet, longest: int, changed: Counter[str], paired: bool) -> str:
+    """Its text in letters of the alphabet, of a pair each chain; DataError with the reason where it cannot be used."""
     if item.reason:
         raise DataError(item.reason)
-    counts: Counter[str] = Counter()
-    parts = pairs.halves(item.text) if paired else [item.text]
-    text = pairs.BETWEEN.join(letters.normal(part, counts) for part in parts)
-    changed.update(counts.keys())
+    text = _normal_pair(item.text, letters, changed) if paired else letters.normal(item.text, changed)
     if len(text) > longest:
         raise DataError(f"it has {len(text)} letters, more than {longest} (--read longest=N allows more)")
-    return replace(item, text=text)
+    return text
+
+
+def _normal_pair(text: str, letters: Alphabet, changed: Counter[str]) -> str:
+    counts: Counter[str] = Counter()
+    parts = [letters.normal(part, counts) for part in pairs.halves(text)]
+    changed.update(counts.keys())
+    return pairs.BETWEEN.join(parts)
 
 
 def _numbered(kept: _Kept, scheme: str, chain: str | None) -> tuple[Frame | None, list[Item]]:
@@ -363,20 +371,52 @@ def _record(item: Item) -> Any:
     return record
 
 
+def _names(label: str | None) -> list[str]:
+    """The columns of a label; ConfigError for one that is named twice, or has no name."""
+    names = [] if label is None else [name.strip() for name in str(label).split(",")]
+    if not all(names) or len(set(names)) < len(names):
+        raise ConfigError(f"label is {label!r}: give names of columns, each once, with commas between")
+    return names
+
+
+def _labels(item: Item, names: Sequence[str], paired: bool) -> dict[str, str]:
+    """What a record says of each of these; DataError where it says nothing, ConfigError where it has no such column.
+
+    Of pairs, a record whose partner is missing lacks the columns of both: that is a DataError too.
+    """
+    found = {}
+    for name in names:
+        value = airr.label(item.values, name)
+        if value is None:
+            columns = ", ".join(item.values) or "none: only tables have columns"
+            if paired:
+                raise DataError(f"it has no {name!r} to be its label ({columns})")
+            raise ConfigError(f"{item.record} has no {name!r} to be its label ({columns})")
+        if not value:
+            raise DataError(f"its {name} is empty: it has no label")
+        found[name] = value
+    return found
+
+
 def _condition(
-    items: Sequence[Item], files: Sequence[str], label: str | None, path: str | os.PathLike[str]
+    items: Sequence[Item], files: Sequence[str], labels: Sequence[str], path: str | os.PathLike[str]
 ) -> Mapping[str, Any]:
-    """Labels by a column of a table, or by the first folder of each file."""
-    if label is not None:
-        missing = next((item for item in items if not item.values.get(label)), None)
-        if missing is not None:
-            columns = ", ".join(missing.values) or "none: only tables have columns"
-            raise ConfigError(f"{missing.record} has no {label!r} to be its label ({columns})")
-        return {label: checked_labels([item.values[label] for item in items], len(items), path)}
+    """Labels by columns of a table, or by the first folder of each file."""
+    if labels:
+        return {name: _numbers_or_classes([item.values[name] for item in items]) for name in labels}
     folders = [Path(file).parts[0] if len(Path(file).parts) > 1 else "" for file in files]
     if all(folders) and Path(path).is_dir():
         return {"label": checked_labels(folders, len(items), path)}
     return {}
+
+
+def _numbers_or_classes(values: Sequence[str]) -> np.ndarray[Any, Any]:
+    """Float64 [n] where all of them are finite numbers, else their text."""
+    try:
+        numbers = np.array([float(value) for value in values])
+    except ValueError:
+        return np.array(values)
+    return numbers if np.isfinite(numbers).all() else np.array(values)
 
 
 def _ungapped(item: Item) -> Item:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from modalities.sequences import Design, Sequences, imgt
@@ -141,6 +143,60 @@ def test_a_file_of_mixed_chains_keeps_those_of_most(tmp_path: Path) -> None:
     assert adapter.frame is not None and adapter.frame.scheme == "imgt"
     light = read(path, numbering="imgt", chain="L")
     assert [record.id for record in light.objects] == ["l"]
+
+
+def test_each_trouble_of_a_file_is_counted_or_named(tmp_path: Path) -> None:
+    """One file with all of them: what can be mended is, and nothing else is lost."""
+    whole = "".join(
+        f">{name}\n{text}\n"
+        for name, text in (
+            ("good", HEAVY),
+            ("lower", HEAVY.lower()),
+            ("stop", HEAVY + "*"),
+            ("constant", HEAVY + "ASTKGPSVFPLAPSSKSTSGGTAALGCLVKDYFPEPVTVSWNSGALTSGVHTFPAVLQSSGLYSLSSVVTVPSSSLGTQ"),
+            ("camel", CAMEL),
+            ("unknown", HEAVY[:50] + "X" + HEAVY[51:]),
+            ("inside", HEAVY[:50] + "*" + HEAVY[51:]),
+            ("light", LIGHT),
+            ("both", HEAVY + LINKER + LIGHT),
+            ("dna", "GAGGTGCAGCTGGTGGAGTCTGGGGGAGGCTTGGTCAAGCCTGGAGGG"),
+            ("digit", HEAVY[:50] + "1" + HEAVY[51:]),
+            ("empty", ""),
+            ("last", HEAVY),
+        )
+    )
+    path = tmp_path / "mixed.fasta.gz"
+    path.write_bytes(gzip.compress(whole.encode()))
+    data = read(path, numbering="imgt")
+    assert [record.id for record in data.objects] == ["good", "lower", "stop", "constant", "camel", "last"]
+    assert data.details["changed"] == {
+        "lower case made upper case": 1,
+        "stop at the end taken away": 1,
+        CONSTANT: 1,
+    }
+    reasons = {bad.record.split("(")[1][:-1]: bad.reason for bad in data.rejected}
+    assert {name: text[:25] for name, text in reasons.items()} == {
+        "unknown": "'X' at position 51 stands",
+        "inside": "'*' at position 51: a sto",
+        "digit": "'1' at position 51 is no ",
+        "empty": "it is empty",
+        "light": "it is a light chain, the ",
+        "both": "it has 2 variable domains",
+        "dna": "it is no variable domain ",
+    }
+
+
+def test_of_a_packed_file_that_is_cut_what_was_whole_is_numbered(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    loops = ["".join(rng.choice(list("ADEFGHIKLMNPQRSTVWY"), 13)) for _ in range(400)]
+    texts = [HEAVY.replace("SRWGGDGFYAMDY", loop) for loop in loops]
+    packed = gzip.compress("".join(f">r{i}\n{text}\n" for i, text in enumerate(texts)).encode())
+    path = tmp_path / "cut.fasta.gz"
+    path.write_bytes(packed[: len(packed) // 2])
+    data = read(path, numbering="imgt")
+    assert 50 < len(data) < 400
+    assert [str(record.seq).replace("-", "") for record in data.objects] == texts[: len(data)]
+    assert "the compressed file ends too early" in data.rejected[-1].reason
 
 
 def test_a_template_without_gaps_is_numbered() -> None:

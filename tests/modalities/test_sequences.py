@@ -7,6 +7,7 @@ import hashlib
 import io
 import sys
 import tarfile
+import tracemalloc
 import zipfile
 from collections import Counter
 from pathlib import Path
@@ -18,7 +19,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modalities.sequences import Sequences, imgt
+from modalities.sequences import Sequences, formats, imgt
 from modalities.sequences.alphabet import DNA, PROTEIN, RNA, guessed
 from modalities.sequences.fetch import CACHE_VARIABLE, Package
 from modalities.sequences.files.stockholm import brackets
@@ -27,6 +28,7 @@ from modalities.sequences.frame import Frame, common_columns, pairs_of
 from modalities.sequences.imgt import domain, translated
 from modalities.sequences.objects import records
 from pfgm_science.cli import main
+from pfgm_science.condition import describe
 from pfgm_science.data import Dataset
 from pfgm_science.errors import ConfigError, DataError, PfgmError
 
@@ -299,6 +301,52 @@ def test_an_airr_table_prefers_what_is_aligned_and_gives_labels(tmp_path: Path) 
         read(path, label="colour")
 
 
+def test_several_columns_are_several_conditions(tmp_path: Path) -> None:
+    path = tmp_path / "a.tsv"
+    path.write_text(
+        "sequence_id\tsequence_aa\tlocus\tv_call\tj_call\tv_identity\tclone_id\tj_gene\n"
+        "a\tEVQL\tIGH\tIGHV1-69D*01,IGHV1-2*02\tIGHJ4*02\t0.97\t7\tmine\n"
+        "b\tDIQM\tIGK\tHomsap IGKV3/OR2-268*01 F\tIGKJ1*01\t1\tx\tours\n"
+        "c\tDIQL\tIGK\t\tIGKJ1*01\t.5\t8\tours\n"
+    )
+    data = read(path, label="locus, v_family,v_gene,j_family,j_gene,v_identity,clone_id")
+    assert {name: values.tolist() for name, values in data.condition.items()} == {
+        "locus": ["IGH", "IGK"],
+        "v_family": ["IGHV1", "IGKV3"],
+        "v_gene": ["IGHV1-69D", "IGKV3/OR2-268"],
+        "j_family": ["IGHJ4", "IGKJ1"],
+        "j_gene": ["mine", "ours"],
+        "v_identity": [0.97, 1.0],
+        "clone_id": ["7", "x"],
+    }
+    assert str(data.rejected[0]) == "a.tsv, line 4 (c): its v_family is empty: it has no label"
+    kinds = {spec.name: spec.kind for spec in describe(data.condition)}
+    assert kinds["v_identity"] == "vector" and kinds["clone_id"] == kinds["v_family"] == "class"
+    assert len(read(path, label="v_identity")) == 3
+    for label, reason in (
+        ("locus,,v_gene", "each once"),
+        ("locus,locus", "each once"),
+        ("locus,d_gene", r"line 2 \(a\) has no 'd_gene' to be its label \(sequence_id, sequence_aa"),
+        ("colour", "has no 'colour'"),
+    ):
+        with pytest.raises(ConfigError, match=reason):
+            read(path, label=label)
+
+
+def test_the_command_line_trains_with_several_labels(tmp_path: Path) -> None:
+    path, run = tmp_path / "a.tsv", str(tmp_path / "run")
+    kinds = (("EVQL", "IGH", "IGHV1-2*01"), ("DIQM", "IGK", "IGHV2-5*01"), ("DIQL", "IGK", "IGHV2-5*02"))
+    rows = "".join("\t".join((f"r{i}", *kinds[i % 3], f"0.{i}")) + "\n" for i in range(9))
+    path.write_text("sequence_id\tsequence_aa\tlocus\tv_call\tv_identity\n" + rows)
+    steps = ["--steps", "2", "--batch-size", "4", "--set", "network.width=8", "--set", "network.depth=1"]
+    labels = ["--label", "locus,v_family,v_identity"]
+    assert main(["train", "sequences", str(path), "--out", run, *labels, *steps]) == 0
+    out = tmp_path / "new.fasta"
+    asked = ["--condition", "locus=IGK", "--condition", "v_family=IGHV2", "--condition", "v_identity=0.9"]
+    assert main(["sample", run, "--count", "2", *asked, "--out", str(out)]) == 0
+    assert len(read(out, alphabet="protein")) == 2
+
+
 def test_fastq_gz_and_a_file_that_ends_too_early(tmp_path: Path) -> None:
     whole = gzip.compress("".join(f"@r{i}\nACGTACGT{'ACGT'[i % 4]}\n+\nIIIIIIIII\n" for i in range(5000)).encode(), 1)
     (tmp_path / "a.fastq.gz").write_bytes(whole)
@@ -349,6 +397,55 @@ def test_endless_bad_records_are_counted_and_not_kept_one_by_one(tmp_path: Path)
     data = read(path, alphabet="dna")
     assert len(data) == 1 and len(data.rejected) == 1001
     assert data.rejected[-1].record == "4000 more"
+
+
+class _Endless(io.RawIOBase):
+    """So many records as bytes, made when they are read: good ones, and one in three with a letter that is none.
+
+    Memory is traced from the record `traced` on: before that it would only cost time.
+    """
+
+    def __init__(self, count: int, traced: int) -> None:
+        self.count, self.traced, self.next = count, traced, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if self.next >= self.traced and not tracemalloc.is_tracing():
+            tracemalloc.start()
+        numbers = range(self.next, min(self.next + len(buffer) // 20, self.count))
+        self.next = numbers.stop
+        text = "".join(f">r{i:07}\n{'ACGT'[i % 4] * 5}{'1' if i % 3 == 0 else 'A'}\n" for i in numbers).encode()
+        buffer[: len(text)] = text
+        return len(text)
+
+
+def test_memory_does_not_grow_with_the_number_of_records(monkeypatch: pytest.MonkeyPatch) -> None:
+    count, last = 300_000, 20_000
+    stream = io.TextIOWrapper(io.BufferedReader(_Endless(count, count - last)))
+    monkeypatch.setattr(sys, "stdin", stream)
+    try:
+        data = read("-", limit=500, alphabet="dna")
+        grown = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(data) == 500
+    assert [(bad.record, bad.reason.split(";")[0]) for bad in data.rejected[-2:]] == [
+        ("99000 more", "bad records that are not named one by one"),
+        ("199500 sequences", "500 of 200000 are kept, drawn at random"),
+    ]
+    assert grown < 3e6  # the last 20,000 records as objects are above 10 MB
+
+
+def test_columns_of_a_table_that_nobody_asks_for_are_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.tsv"
+    path.write_text("sequence_id\tsequence_aa\tlocus\tgermline\na\tEVQL\tIGH\tGAGGTG\nb\tDIQM\tIGK\tGAC\n")
+    kept: list[Any] = []
+    real = formats._condition
+    monkeypatch.setattr(formats, "_condition", lambda items, *rest: kept.extend(items) or real(items, *rest))
+    read(path, label="locus")
+    assert [dict(item.values) for item in kept] == [{"locus": "IGH"}, {"locus": "IGK"}]
 
 
 def test_standard_input_is_read_whatever_it_holds(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,7 @@ from pfgm_science.errors import DataError
 COLUMNS = ("sequence_alignment_aa", "sequence_aa", "sequence_alignment", "sequence")
 NAME = "sequence_id"
 SIDES = ("_heavy", "_light")  # how columns of a pair end
+_DERIVED = re.compile(r"([vdj])_(gene|family)((?:_heavy|_light)?)")  # in v_call and so on
 _GENE = re.compile(r"(?:IG|TR)[A-Z]+[^*,\s]*")
 _FAMILY = re.compile(r"(?:IG|TR)[A-Z]+\d*")
 
@@ -75,3 +76,16 @@ def family(call: str) -> str:
     """IGHV1 of "IGHV1-69D*01"; the call itself where it names no gene."""
     found = _FAMILY.search(call)
     return found[0] if found else call
+
+
+def label(row: Mapping[str, str], name: str) -> str | None:
+    """The entry of this column; of v_gene, v_family, j_gene, v_gene_heavy and so on, where they are no columns, what
+    v_call and so on say. None where there is neither.
+    """
+    if name in row:
+        return row[name]
+    found = _DERIVED.fullmatch(name)
+    call = row.get(f"{found[1]}_call{found[3]}") if found else None
+    if found is None or call is None:
+        return None
+    return gene(call) if found[2] == "gene" else family(call)
