@@ -22,7 +22,7 @@ Array = np.ndarray[Any, Any]
 
 ROW = 48  # columns of a logo in one row
 COLUMN = 18  # CSS pixels across a column
-_LEFT, _RIGHT, _TITLE, _LOGO, _GAP, _STRUCTURE, _NAMES = 46, 8, 22, 72, 10, 15, 36  # CSS pixels
+_LEFT, _RIGHT, _TITLE, _LOGO, _GAP, _STRUCTURE = 46, 8, 22, 72, 10, 16  # CSS pixels
 _LEAST = 0.02  # bits of the lowest letter that is drawn
 
 
@@ -117,7 +117,8 @@ def _stretch(
     bands = [columns[i : i + ROW] for i in range(0, len(columns), ROW)]
     width = _LEFT + COLUMN * len(bands[0]) + _RIGHT
     structure = _STRUCTURE if frame.structure else 0
-    band = len(sides) * (_LOGO + _GAP) + structure + _NAMES
+    names = 20 + 5 * max(len(frame.columns[column]) for column in columns)  # small letters that stand on end
+    band = len(sides) * (_LOGO + _GAP) - _GAP + structure + names
     title = _TITLE if name else 6
     height = title + band * len(bands)
     figure = Figure(figsize=(width / CSS_INCH, height / CSS_INCH), facecolor=PAPER)
@@ -135,7 +136,7 @@ def _stretch(
             x = (_LEFT + COLUMN * (k + 0.5)) / width
             if structure:
                 figure.text(
-                    x, 1 - (low + 9) / height, frame.structure[column], ha="center", va="center", fontsize=8,
+                    x, 1 - (low + 9) / height, frame.structure[column], ha="center", va="center", fontsize=9,
                     family="monospace", weight="bold", color=shades.get(column, MUTED),
                 )  # fmt: skip
             below = 1 - (low + structure + 4) / height

@@ -52,7 +52,7 @@ def table(
             if paired and frame is not None:
                 row.append(canonical_share(frame, text))
         rows.append([*row, plain])
-    code = [*(name for name, _, _ in spans), "sequence"]
+    code = ["name", *(name for name, _, _ in spans), "sequence"]
     return Table(header, rows, sortable=True, download=FILE, code=code)
 
 

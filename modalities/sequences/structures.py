@@ -211,9 +211,9 @@ def _draw(ax: Axes, each: Fold, corner: Array) -> None:
     places = places + corner
     disc = min(0.78 * scale, 15)
     ax.plot(*places.T, color="#b8bec9", linewidth=max(0.09 * scale, 0.5) * _POINT * 1.3, zorder=1)
-    for formed, colour, dashes in ((True, INK, "-"), (False, GENERATED, ":")):
+    for formed, colour, dashes, width in ((True, INK, "-", 0.07), (False, GENERATED, (0, (1, 1)), 0.12)):
         ends = [places[list(pair)] for pair in each.pairs if possible(each.letters, pair) is formed]
-        lines = LineCollection(ends, colors=colour, linestyles=dashes, linewidths=max(0.07 * scale, 0.5), zorder=2)
+        lines = LineCollection(ends, colors=colour, linestyles=[dashes], linewidths=max(width * scale, 0.5), zorder=2)
         ax.add_collection(lines, autolim=False)
     shown = colours(RNA)
     faces = [shown[letter] for letter in each.letters]

@@ -179,7 +179,7 @@ def _structures(adapter: Sequences, real: Sequence[str], generated: Sequence[str
             text += " How many pairs of the alignment's consensus it has stands below."
     else:
         text = (
-            "Each is drawn in the consensus structure of the alignment, without what pairs with a gap; it was not "
+            "Each is drawn in the consensus structure of the alignment, without what pairs with a gap; none was "
             "folded (ViennaRNA does that where it is installed: pip install ViennaRNA). Dotted are pairs that its "
             "letters cannot form."
         )
@@ -196,12 +196,12 @@ def _pair(generated: str, nearest: str, aligned: bool) -> tuple[str, str]:
 
 def _far(apart: Array, floor: Array, known: int, aligned: bool) -> str:
     """The novelty in words."""
-    unit = "columns differ" if aligned else "edits lie between"
+    how = "In how many columns a sequence differs from" if aligned else "How many edits a sequence is away from"
     copies = int((apart == 0).sum())
     text = (
-        f"How many {unit} a sequence and the nearest of {known:,} training sequences. Orange are {len(apart):,} "
-        f"generated ones, half of which are at least {np.median(apart):g} away; "
-        f"{copies or 'none'} of them {'is' if copies == 1 else 'are'} a training sequence."
+        f"{how} the nearest of {known:,} training sequences. Orange are {len(apart):,} generated ones, median "
+        f"{np.median(apart):g}; {copies or 'none'} of them {'is a' if copies < 2 else 'are'} training "
+        f"sequence{'s' if copies > 1 else ''}."
     )
     if len(floor):
         text += (
@@ -209,7 +209,10 @@ def _far(apart: Array, floor: Array, known: int, aligned: bool) -> str:
             "that copies lies to the left of them, one that makes what does not occur to the right."
         )
     if not aligned and known > CANDIDATES:
-        text += f" Each is compared with the {CANDIDATES} training sequences that have most words of letters in common."
+        text += (
+            f" Each is compared with the {CANDIDATES} training sequences that have most words of letters in common "
+            "with it, so that a nearer one may have been missed."
+        )
     return text
 
 
