@@ -12,7 +12,7 @@ from modalities.sequences.alphabet import PROTEIN, Alphabet
 
 Array = np.ndarray[Any, Any]
 
-CANDIDATES = 64  # of free length, that are compared letter by letter
+LEAST, WORK = 64, 3_000_000  # sequences of free length that one is compared with; pairs of letters it may take
 _BLOCK = 64  # sequences that are compared with all others at a time
 
 
@@ -30,18 +30,25 @@ def nearest_columns(texts: Sequence[str], others: Sequence[str]) -> tuple[Array,
 def nearest_edits(texts: Sequence[str], others: Sequence[str], alphabet: Alphabet) -> tuple[Array, Array]:
     """The fewest edits from each text without gaps to one of the others, and which one that is: [n], [n].
 
-    An edit puts in, takes out or changes a letter (V. Levenshtein, 1966). Compared are the CANDIDATES whose words of
-    three bases or two amino acids are most alike, so that of many others a nearer one may be missed: the distance is an
-    upper bound.
+    An edit puts in, takes out or changes a letter (V. Levenshtein, 1966). Of more others than `candidates` those are
+    compared whose words of three bases or two amino acids are most alike: a nearer one may be missed, and the distance
+    is an upper bound.
     """
+    most = candidates(texts, others)
     known = _words(others, alphabet)
     distances, places = np.zeros(len(texts)), np.zeros(len(texts), np.int64)
     for i, (text, words) in enumerate(zip(texts, _words(texts, alphabet), strict=True)):
         apart = np.abs(known - words).sum(1)
-        chosen = np.argsort(apart, kind="stable")[:CANDIDATES]
+        chosen = np.argsort(apart, kind="stable")[:most]
         found = edits(text, [others[k] for k in chosen])
         distances[i], places[i] = found.min(), chosen[found.argmin()]
     return distances, places
+
+
+def candidates(texts: Sequence[str], others: Sequence[str]) -> int:
+    """How many of the others each text is compared with letter by letter: all where they are few and short."""
+    longest = max(map(len, [*texts, *others]), default=1)
+    return min(len(others), max(LEAST, WORK // longest**2))
 
 
 def edits(text: str, others: Sequence[str]) -> Array:

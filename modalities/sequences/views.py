@@ -10,7 +10,7 @@ import numpy as np
 from modalities.sequences import histograms, logos, samples, structures
 from modalities.sequences.alphabet import GAP, PROTEIN, RNA, Alphabet
 from modalities.sequences.colours import colours
-from modalities.sequences.novelty import CANDIDATES, nearest_columns, nearest_edits
+from modalities.sequences.novelty import candidates, nearest_columns, nearest_edits
 from modalities.sequences.objects import text_of
 from pfgm_science.figures import CSS_INCH, INK, MUTED, PAPER, new_figure
 from pfgm_science.report import Figure as ReportFigure
@@ -95,6 +95,7 @@ def novelty(
             return nearest_columns([text[first:end] for text in texts], [text[first:end] for text in known])
         return nearest_edits(texts, known, adapter.letters)
 
+    compared = len(known) if aligned else candidates(ours_shown, known)
     (apart, where), (floor, _) = away(ours_shown), away(others_shown)
     unit = "differing columns" if aligned else "edits"
     panels = [("all columns" if aligned else "whole sequences", floor, apart)]
@@ -115,7 +116,7 @@ def novelty(
     ]
     table = samples.table(ours_shown, adapter.letters, adapter.frame, apart, len(ours))
     return [
-        Section("Novelty", _far(apart, floor, len(known), aligned), items),
+        Section("Novelty", _far(apart, floor, len(known), compared, aligned), items),
         Section("Samples", _about(adapter, len(ours), unit), [table]),
     ]
 
@@ -194,8 +195,8 @@ def _pair(generated: str, nearest: str, aligned: bool) -> tuple[str, str]:
     return generated, "".join(SAME if a == b else b for a, b in zip(generated, nearest, strict=True))
 
 
-def _far(apart: Array, floor: Array, known: int, aligned: bool) -> str:
-    """The novelty in words."""
+def _far(apart: Array, floor: Array, known: int, compared: int, aligned: bool) -> str:
+    """The novelty in words. compared: with how many of the known ones each was compared."""
     how = "In how many columns a sequence differs from" if aligned else "How many edits a sequence is away from"
     copies = int((apart == 0).sum())
     text = (
@@ -208,9 +209,9 @@ def _far(apart: Array, floor: Array, known: int, aligned: bool) -> str:
             f" Grey are {len(floor):,} real ones that were held out of training, median {np.median(floor):g}: a model "
             "that copies lies to the left of them, one that makes what does not occur to the right."
         )
-    if not aligned and known > CANDIDATES:
+    if compared < known:
         text += (
-            f" Each is compared with the {CANDIDATES} training sequences that have most words of letters in common "
+            f" Each is compared with the {compared:,} training sequences that have most words of letters in common "
             "with it, so that a nearer one may have been missed."
         )
     return text

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from matplotlib.collections import PathCollection
 from scipy.spatial.distance import pdist
 
-from modalities.sequences import Sequences, histograms, samples, structures, views
+from modalities.sequences import Sequences, histograms, novelty, samples, structures, views
 from modalities.sequences.alphabet import DNA, PROTEIN, RNA
 from modalities.sequences.colours import colours
 from modalities.sequences.frame import Frame, numbered, pairs_of
 from modalities.sequences.logos import ROW, heights, logos, stretches
-from modalities.sequences.novelty import edits, nearest_columns, nearest_edits
+from modalities.sequences.novelty import candidates, edits, nearest_columns, nearest_edits
 from modalities.sequences.objects import records
 from pfgm_science.data import Dataset
 from pfgm_science.figures import CSS_INCH, png
@@ -260,7 +260,15 @@ def test_the_nearest_by_columns_and_by_edits() -> None:
     assert places.tolist() == [1, 0, 0]
 
 
-def test_the_nearest_of_many_is_found_by_its_words() -> None:
+def test_of_many_others_as_many_are_compared_as_there_is_time_for() -> None:
+    assert candidates(["A" * 40], ["A" * 30] * 1800) == 1800
+    assert candidates(["A" * 100], ["A" * 30] * 1800) == 300
+    assert candidates(["A"], ["A" * 1000] * 1800) == 64
+    assert candidates(["A"], ["A" * 1000] * 3) == 3
+
+
+def test_the_nearest_of_many_is_found_by_its_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(novelty, "WORK", 0)
     rng = np.random.default_rng(0)
     known = ["".join(rng.choice(list("ACGU"), 30)) for _ in range(500)]
     changed = [text[:7] + text[9:] + "A" for text in known[:20]]
@@ -352,7 +360,9 @@ def test_rna_without_any_structure_has_no_drawings(unfolded: None) -> None:
     texts = ["GGGGAAAACCCC", "GGGAAAACCC"] * 10
     adapter = fitted(texts, alphabet="rna")
     far, _ = adapter.novelty(texts, [*texts, *(["ACGU"] * 60)], texts)
-    assert "edits" in far.text and "64 training sequences" in far.text
+    assert "How many edits" in far.text and "Each is compared" not in far.text
+    far, _ = adapter.novelty(texts, ["ACGU" * 100] * 80, texts)
+    assert "Each is compared with the 64 training sequences" in far.text
     assert "Structures" not in [section.title for section in adapter.sections(texts, texts, None, None)]
 
 
