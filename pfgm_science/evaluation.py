@@ -62,7 +62,8 @@ class Evaluation:
 
     rows: the measures; size: objects on each side of every comparison; provenance: model, data, sampling and machine,
     as JSON values. real, generated: as many objects of each as are worth showing; nearest, distances: the training
-    objects nearest to generated, and how far, None when the training data are not known. page: the report, if written.
+    objects nearest to generated, and how far, and training, held_out: the data of the run, None when the training data
+    are not known. page: the report, if written.
     """
 
     rows: tuple[Row, ...]
@@ -72,6 +73,8 @@ class Evaluation:
     generated: Any = field(repr=False)
     nearest: Any = field(default=None, repr=False)
     distances: Array | None = field(default=None, repr=False)
+    training: Any = field(default=None, repr=False)
+    held_out: Any = field(default=None, repr=False)
     page: Path | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -148,6 +151,8 @@ def evaluate(
         generated=objects,
         nearest=nearest,
         distances=distances,
+        training=None if parts is None else parts[0].objects,
+        held_out=None if parts is None else parts[1].objects,
         page=None if out is None else Path(out) / PAGE,
     )
     if out is not None:
@@ -229,8 +234,9 @@ def sections(evaluation: Evaluation, model: Model, run: Path | None = None) -> l
     """What the page shows: what a person would look at, the measures, the training, and where all of it comes from.
 
     An adapter may bring its own views: sections(real, generated, nearest, distances) -> list[Section], where nearest
-    and distances are None when the training data are not known, and emergence(seen) -> Section, of one sample on its
-    way (see walk). Without them, its picture of either is shown.
+    and distances are None when the training data are not known, novelty(generated, training, held_out) ->
+    list[Section], asked when they are, and emergence(seen) -> Section, of one sample on its way (see walk). Without
+    them, its picture of either is shown.
     """
     return [
         *_views(evaluation, model),
@@ -305,11 +311,13 @@ _WISH = {"lower": "low", "higher": "high", "floor": "≈\u00a0floor"}
 
 
 def _views(evaluation: Evaluation, model: Model) -> list[Section]:
-    own, emergence = (getattr(model.adapter, name, None) for name in ("sections", "emergence"))
+    own, novelty, emergence = (getattr(model.adapter, name, None) for name in ("sections", "novelty", "emergence"))
     if own is not None:
         found: list[Section] = list(
             own(evaluation.real, evaluation.generated, evaluation.nearest, evaluation.distances)
         )
+        if novelty is not None and evaluation.training is not None:
+            found += novelty(evaluation.generated, evaluation.training, evaluation.held_out)
         if emergence is not None:
             found.append(emergence(milestones(walk(model), model.denoiser.sigma_data)))
         return found

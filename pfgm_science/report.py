@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 Cell = str | int | float | None
 
 TEMPLATE = "report.html.j2"
+LONG = 25  # rows from which on a table scrolls within the page
 
 
 @dataclass(frozen=True)
@@ -38,14 +39,23 @@ class Figure:
 class Table:
     """Rows under a header. Columns of numbers stand at the right; numbers have three significant digits.
 
-    A header of empty names is not shown. Raises DataError when a row is not as long as the header.
+    A header of empty names is not shown. sortable: headings become buttons that sort the rows. download: the name of
+    the file of tab-separated values, all digits of numbers included, that a button below the table saves; none if "".
+    Both are done by the page itself, where it may run scripts. code: headings of columns in letters of one width.
+    Raises DataError when a row is not as long as the header, or code is no heading.
     """
 
     header: Sequence[str]
     rows: Sequence[Sequence[Cell]]
     caption: str = ""
+    sortable: bool = False
+    download: str = ""
+    code: Sequence[str] = ()
 
     def __post_init__(self) -> None:
+        for name in self.code:
+            if name not in self.header:
+                raise DataError(f"there is no column {name!r} in a table of {', '.join(self.header)}")
         for number, row in enumerate(self.rows):
             if len(row) != len(self.header):
                 raise DataError(f"row {number} of a table has {len(row)} cells under {len(self.header)} headings")
@@ -93,6 +103,7 @@ def render(report: Report) -> str:
     """The page as HTML that refers to nothing outside itself. Text is escaped, Html items are not."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
+    sections = [_section(section, i) for i, section in enumerate(report.sections)]
     environment = Environment(
         loader=PackageLoader("pfgm_science"),
         autoescape=True,
@@ -104,7 +115,8 @@ def render(report: Report) -> str:
         title=report.title,
         lead=report.lead,
         facts=[(name, number(value)) for name, value in report.facts.items()],
-        sections=[_section(section, i) for i, section in enumerate(report.sections)],
+        sections=sections,
+        scripted=any(group.get("scripted") for section in sections for group in section["groups"]),
         foot=report.foot,
     )
 
@@ -177,9 +189,29 @@ def _table(item: Table) -> dict[str, Any]:
         and all(_is_number(row[k]) or row[k] in (None, "") for row in item.rows)
         for k in range(len(item.header))
     ]
-    rows = [[(number(cell), numeric[k]) for k, cell in enumerate(row)] for row in item.rows]
-    header = list(zip(item.header, numeric, strict=True))
-    return {"header": header, "headed": any(item.header), "rows": rows, "caption": item.caption}
+    kinds = [
+        " ".join(name for name, given in (("number", right), ("code", title in item.code)) if given)
+        for title, right in zip(item.header, numeric, strict=True)
+    ]
+    rows = [[(number(cell), kinds[k], _exact(cell)) for k, cell in enumerate(row)] for row in item.rows]
+    return {
+        "header": list(zip(item.header, numeric, strict=True)),
+        "headed": any(item.header),
+        "rows": rows,
+        "caption": item.caption,
+        "sortable": item.sortable,
+        "download": item.download,
+        "scripted": item.sortable or bool(item.download),
+        "long": len(item.rows) > LONG,
+    }
+
+
+def _exact(cell: Cell) -> str:
+    """All digits of a number that is shown with fewer or otherwise, else nothing."""
+    if isinstance(cell, (str, bool)) or cell is None or not math.isfinite(cell):
+        return ""
+    exact = repr(float(cell)) if isinstance(cell, float) else str(int(cell))
+    return "" if exact == number(cell) else exact
 
 
 def _is_number(cell: Cell) -> bool:

@@ -274,10 +274,17 @@ class Sequences:
         return figure
 
     def sections(self, real: Any, generated: Any, nearest: Any | None, distances: np.ndarray | None) -> list[Section]:
-        """Parts of a report: real beside generated sequences, and the nearest training ones where they are known."""
+        """Parts of a report: real beside generated sequences."""
         from modalities.sequences.views import sections
 
         parts: list[Section] = sections(self, real, generated, nearest, distances)
+        return parts
+
+    def novelty(self, generated: Any, training: Any, held_out: Any) -> list[Section]:
+        """Parts of a report: how far generated sequences are from the training set, letter by letter."""
+        from modalities.sequences.views import novelty
+
+        parts: list[Section] = novelty(self, generated, training, held_out)
         return parts
 
 

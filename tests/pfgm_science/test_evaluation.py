@@ -12,8 +12,9 @@ import pytest
 from modalities.vectors.adapter import Vectors
 from pfgm_science.data import Dataset
 from pfgm_science.errors import ConfigError, DataError
-from pfgm_science.evaluation import compare, evaluate, memory, training_curves, training_parts
+from pfgm_science.evaluation import compare, evaluate, memory, sections, training_curves, training_parts
 from pfgm_science.model import fit
+from pfgm_science.report import Section
 
 MEASURES = [
     "Fréchet distance",
@@ -159,3 +160,21 @@ def test_curves_need_a_log(tmp_path, run):
     (tmp_path / "log.jsonl").write_text('{"event": "train", "step": 1', encoding="utf-8")
     assert training_curves(tmp_path) == []
     assert [section.title for section in training_curves(run[1])] == ["Training"]
+
+
+def test_an_adapter_is_asked_for_novelty_where_the_training_data_are_known(run, data, monkeypatch):
+    model, _ = run
+    told = {}
+
+    def novelty(self, generated, training, held_out):
+        told.update(generated=generated, training=training, held_out=held_out)
+        return [Section("How new")]
+
+    monkeypatch.setattr(Vectors, "novelty", novelty, raising=False)
+    found = evaluate(model, data, count=30, evaluations=6)
+    assert "How new" in [section.title for section in sections(found, model)]
+    assert told["generated"] is found.generated
+    training, held_out = data.split(model.config.validation, model.config.seed)
+    assert np.array_equal(told["training"], training.objects) and np.array_equal(told["held_out"], held_out.objects)
+    other = evaluate(model, Dataset(data.objects + 1, data.condition), count=30, evaluations=6)
+    assert other.training is None and "How new" not in [section.title for section in sections(other, model)]

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
+import shutil
+import subprocess
+from html import unescape
 from html.parser import HTMLParser
 
 import pytest
@@ -110,6 +114,76 @@ def test_a_table_without_names_has_no_header():
     text = render(Report("t", sections=[Section("s", items=[Table(("", ""), [("a", "b")])])]))
     assert "<th" not in text
     assert "<nav" not in text
+
+
+def sortable(rows, **rest):
+    table = Table(("name", "value <b>"), rows, sortable=True, download='"new".tsv', code=("name",), **rest)
+    return render(Report("t", sections=[Section("s", items=[table])]))
+
+
+ROWS = [("b10", 1234.5678), ("b9", None), ("a\t<i>", 2), ("c", -1e-7)]
+
+
+def test_a_table_can_be_sorted_and_saved_by_the_page_itself():
+    text = sortable(ROWS)
+    page = Page(text)
+    assert len(page.all("script")) == 1 and "src" not in page.all("script")[0]
+    assert not re.search(r"https?://|@import|url\(|<link", text)
+    (table,) = page.all("table")
+    assert table["data-download"] == '"new".tsv' and "data-sortable" in table
+    cells = page.all("td")
+    assert [cell["class"] for cell in cells] == ["code", "number"] * 4
+    assert [cell.get("data-value") for cell in cells[1::2]] == ["1234.5678", None, None, "-1e-07"]
+    assert not page.all("button"), "a page that may run no scripts has no buttons without a use"
+    assert "value &lt;b&gt;" in text and "a\t&lt;i&gt;" in text
+
+
+def test_long_tables_scroll():
+    assert 'class="table long"' in sortable([("x", 1)] * 30)
+    assert 'class="table long"' not in sortable([("x", 1)])
+
+
+def test_a_column_of_code_that_is_not_there_is_refused():
+    with pytest.raises(DataError, match="no column 'c' in a table of a, b"):
+        Table(("a", "b"), [], code=("c",))
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium")
+def test_a_browser_sorts_and_saves(tmp_path):
+    """Clicks on the second heading twice, then on the first, then saves, and writes down what is there after each."""
+    watch = """<script>
+    const seen = [], names = () => [...document.querySelectorAll("tbody tr")].map(row => row.cells[0].textContent);
+    const headings = [...document.querySelectorAll("th button")];
+    for (const k of [1, 1, 0]) {
+      headings[k].click();
+      seen.push([names(), headings[k].parentElement.getAttribute("aria-sort")]);
+    }
+    HTMLAnchorElement.prototype.click = function () { seen.push(this.download); };
+    URL.createObjectURL = blob => { blob.text().then(text => {
+      const place = document.createElement("pre");
+      place.id = "seen"; place.textContent = JSON.stringify([...seen, text]);
+      document.body.append(place);
+    }); return "#"; };
+    document.querySelector(".save button").click();
+    </script>"""
+    path = tmp_path / "page.html"
+    path.write_text(sortable(ROWS).replace("</body>", watch + "</body>"), encoding="utf-8")
+    words = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
+    command = ["chromium", *words.split(), "--disable-component-update", "--disable-sync", "--virtual-time-budget=2000"]
+    shown = subprocess.run(
+        [*command, f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", path.as_uri()],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    ).stdout
+    found = re.search(r'<pre id="seen">(.*?)</pre>', shown, re.S)
+    assert found is not None, shown[-2000:]
+    rising, falling, by_name, name, saved = json.loads(unescape(found.group(1)))
+    assert rising == [["c", "a\t<i>", "b10", "b9"], "ascending"]
+    assert falling == [["b10", "a\t<i>", "c", "b9"], "descending"], "what is missing stays last"
+    assert by_name == [["a\t<i>", "b9", "b10", "c"], "ascending"]
+    assert name == '"new".tsv'
+    assert saved == "name\tvalue <b>\na <i>\t2\nb9\t\nb10\t1234.5678\nc\t-1e-07\n"
 
 
 def test_a_row_of_another_length_is_refused():
