@@ -417,6 +417,42 @@ def _antibody_figures(table: Table, **key: Any) -> list[str]:
     return [_over_seeds(table, metric, 3, **key) for metric in ANTIBODY_FIGURES.values()]
 
 
+DESIGN_FIGURES = {"recovery": "recovery", "unique": "unique", "loops of training": "copies"}
+DESIGN_COUNTS = ("rest kept", "length as asked")
+
+
+def designs(results: Path) -> str:
+    """CDR-H3 designs in held-out templates: a row a way and number of templates, counts over all seeds."""
+    table = Table("designs-h3", results)
+    rows = []
+    for count, each, way in _in_order((c["key"][k] for k in ("templates", "each", "way")) for c in table.cells):
+        key = {"templates": count, "each": each, "way": way}
+        drawn = [c["figures"] for c in table.select(**key)]
+        total = sum(f["designs"] for f in drawn)
+        counts = [f"{sum(f[name] for f in drawn)} of {total}" for name in DESIGN_COUNTS]
+        shares = [written([100 * f[name] for f in drawn], 3) for name in DESIGN_FIGURES.values()]
+        pgen = [_over_seeds(table, name, 3, **key) for name in ("log10 Pgen", "W1 log10 Pgen")]
+        rows.append([way, f"{count} x {each}", *counts, *shares, *pgen])
+    return markdown(["loops", "templates", *DESIGN_COUNTS, *DESIGN_FIGURES, "log10 Pgen", "W1 log10 Pgen"], rows)
+
+
+def _in_order(keys: Iterable[Iterable[Any]]) -> list[tuple[Any, ...]]:
+    """Many templates before few, and the ways as they are listed."""
+    ways = ("templates", "the model", "IgLM", "natural loops (floor)", "letter frequencies")
+    return sorted(set(map(tuple, keys)), key=lambda key: (-key[0], ways.index(key[2])))
+
+
+def designs_throughput(results: Path) -> str:
+    """Sequences a second, and IgLM's in the same run."""
+    table = Table("designs-throughput", results)
+    rows = []
+    for cell in table.cells:
+        figures = cell["figures"]
+        numbers = [f"{figures[name]:.3g}" if name in figures else "-" for name in ("ours", "IgLM", "ratio")]
+        rows.append([cell["key"]["what"], *numbers])
+    return markdown(["sequences a second", "the model", "IgLM", "ratio"], rows)
+
+
 def published_molecules(results: Path) -> str:
     """QM9 as published."""
     document = published("graphs")["molecules"]
@@ -479,6 +515,8 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "simplex": simplex,
     "antibody-sweep": antibody("sweep"),
     "antibody-headline": antibody("headline"),
+    "designs": designs,
+    "designs-throughput": designs_throughput,
     "molecules-sweep": molecules("sweep"),
     "molecules-headline": molecules("headline"),
     "molecules-published": published_molecules,
