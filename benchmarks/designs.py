@@ -34,8 +34,7 @@ from pfgm_science.progress import progress
 
 REGION = "CDR-H3"
 TEMPLATES, EACH = 100, 20
-PEER_TEMPLATES, PEER_EACH = 20, 5  # IgLM draws one loop in two seconds
-JUDGED = 300  # designs that OLGA judges, as many of each template: 2.5 a second
+JUDGED = 3  # designs of each template that OLGA judges, at 2.5 a second, and all that IgLM draws
 EVALUATIONS = 35
 SPEED_COUNT, PEER_COUNT = 500, 10  # sequences that are timed
 PEER = Path(__file__).parent / "iglm_infill.py"
@@ -77,29 +76,22 @@ class Template:
         return text[len(self.before) : end] if kept else None
 
 
-Way = Callable[[Sequence[Template], int, int], list[list[str]]]  # templates, designs of each, seed -> designs of each
+Way = Callable[[int, int], list[list[str]]]  # designs of each template, seed -> designs of each template
 
 
 def h3(arguments: argparse.Namespace) -> None:
-    """The model, baselines and, where it is there, IgLM with fewer designs, beside as few of the others."""
-    table = _table("h3", arguments, {"judged by OLGA": JUDGED})
-    sizes = [(TEMPLATES, EACH)]
+    """The model and the baselines, and IgLM where it is there, with as many designs as OLGA judges of the others."""
+    table = _table("h3", arguments, {"templates": TEMPLATES, "each": EACH, "judged by OLGA, of each": JUDGED})
+    ways: list[tuple[str, int, Way]] = [("the model", EACH, partial(model_designs, arguments)), *BASELINES]
     if arguments.iglm is None:
         print("IgLM is left out: --iglm PYTHON names an environment that has it")
     else:
-        sizes.append((PEER_TEMPLATES, PEER_EACH))
-    ways: dict[str, Way] = {"the model": partial(model_designs, arguments), **BASELINES}
-    for count, each in sizes:
-        some = templates()[:count]
-        table.cell(
-            {"way": "templates", "templates": count, "each": 1}, partial(judged, some, [[t.plain] for t in some])
-        )
-        if count == PEER_TEMPLATES:
-            ways["IgLM"] = partial(iglm_designs, arguments.iglm)
-        for seed in arguments.seeds:
-            for name, way in ways.items():
-                key = {"way": name, "templates": count, "each": each, "seed": seed}
-                table.cell(key, partial(_measured, way, some, each, seed))
+        ways.append(("IgLM", JUDGED, partial(iglm_designs, arguments.iglm)))
+    table.cell({"way": "templates", "each": 1}, lambda: judged([[t.plain] for t in templates()]))
+    for seed in arguments.seeds:
+        for name, each, way in ways:
+            key = {"way": name, "each": each, "seed": seed}
+            table.cell(key, partial(_measured, way, each, seed))
     print(tables.render("designs", arguments.results))
 
 
@@ -112,29 +104,35 @@ def throughput(arguments: argparse.Namespace) -> None:
     print(tables.render("designs-throughput", arguments.results))
 
 
-def judged(some: Sequence[Template], designs: Sequence[Sequence[str]]) -> dict[str, Any]:
-    """Figures of designs without gaps, several of each template; what differs outside of the loop is counted and left.
+def judged(designs: Sequence[Sequence[str]]) -> dict[str, Any]:
+    """Figures of designs without gaps, as many of each template; of those with another rest nothing but their number.
 
     recovery: mean share of the template's letters that stand in the same IMGT position. unique: share of distinct loops
-    of a template. copies: share of loops that a training sequence has. log10 Pgen: its mean over JUDGED designs, and W1
-    to all held-out templates.
+    of a template. copies: share of loops that a training sequence has. log10 Pgen: its mean over the first JUDGED of
+    each template, and W1 to the templates' own; loops that OLGA rules out are counted apart.
     """
-    found = [(t, [t.loop_of(text) for text in texts]) for t, texts in zip(some, designs, strict=True)]
-    pairs = [(t, loop) for t, loops in found for loop in loops if loop is not None]
+    found = [[t.loop_of(text) for text in texts] for t, texts in zip(templates(), designs, strict=True)]
+    pairs = [(t, loop) for t, loops in zip(templates(), found, strict=True) for loop in loops if loop is not None]
     figures: dict[str, Any] = {
-        "designs": sum(len(texts) for texts in designs),
+        "designs": sum(map(len, designs)),
         "rest kept": len(pairs),
         "length as asked": sum(len(loop) == len(t.loop) for t, loop in pairs),
         "recovery": float(np.mean([recovery(loop, t.loop) for t, loop in pairs])),
-        "unique": sum(len(set(loops) - {None}) for _, loops in found) / max(len(pairs), 1),
+        "unique": sum(len(set(loops) - {None}) for loops in found) / max(len(pairs), 1),
         "copies": float(np.mean([loop in training_loops()[len(loop)] for _, loop in pairs])),
     }
-    each = -(-JUDGED // len(some))
-    of_each = [(t, loop) for t, loops in found for loop in loops[:each] if loop is not None]
     try:
-        return figures | _likely(of_each)
+        ours = _log10_pgen([loops[:JUDGED] for loops in found])
+        theirs = _log10_pgen([[t.loop] for t in templates()])
     except PfgmError as error:
         return figures | {"judges": str(error)}
+    possible = ours[np.isfinite(ours)]
+    return figures | {
+        "judged": len(ours),
+        "ruled out": len(ours) - len(possible),
+        "log10 Pgen": float(possible.mean()),
+        "W1 log10 Pgen": float(wasserstein_distance(possible, theirs[np.isfinite(theirs)])),
+    }
 
 
 def recovery(loop: str, template: str) -> float:
@@ -144,17 +142,15 @@ def recovery(loop: str, template: str) -> float:
     return sum(ours == theirs != GAP for ours, theirs in places) / len(template)
 
 
-def _likely(pairs: Sequence[tuple[Template, str]]) -> dict[str, float]:
-    """Figures of log10 Pgen, the two letters around a loop included; loops that it rules out are counted apart."""
-    ours = antibody_judges.log10_pgen([t.before[-1] + loop + t.after[0] for t, loop in pairs])
-    theirs = antibody_judges.log10_pgen([t.before[-1] + t.loop + t.after[0] for t in templates()])
-    possible, reference = ours[np.isfinite(ours)], theirs[np.isfinite(theirs)]
-    return {
-        "judged": float(len(ours)),
-        "ruled out": float(len(ours) - len(possible)),
-        "log10 Pgen": float(possible.mean()),
-        "W1 log10 Pgen": float(wasserstein_distance(possible, reference)),
-    }
+def _log10_pgen(loops: Sequence[Sequence[str | None]]) -> np.ndarray:
+    """Of loops of each template, with the two letters of it that stand around them."""
+    whole = [
+        t.before[-1] + loop + t.after[0]
+        for t, some in zip(templates(), loops, strict=True)
+        for loop in some
+        if loop is not None
+    ]
+    return antibody_judges.log10_pgen(whole)
 
 
 @cache
@@ -184,43 +180,46 @@ def _templates(texts: Iterator[str]) -> Iterator[Template]:
         yield Template(text, *map(without_gaps, parts))
 
 
-def natural(some: Sequence[Template], each: int, seed: int) -> list[list[str]]:
+def natural(each: int, seed: int) -> list[list[str]]:
     """Loops of training sequences that have the template's length."""
     rng = np.random.default_rng([seed, 1])
-    loops = [rng.choice(training_loops()[len(t.loop)], each).tolist() for t in some]
-    return [[t.before + loop + t.after for loop in found] for t, found in zip(some, loops, strict=True)]
+    loops = [rng.choice(training_loops()[len(t.loop)], each).tolist() for t in templates()]
+    return [[t.before + loop + t.after for loop in found] for t, found in zip(templates(), loops, strict=True)]
 
 
-def frequencies(some: Sequence[Template], each: int, seed: int) -> list[list[str]]:
+def frequencies(each: int, seed: int) -> list[list[str]]:
     """Each letter by itself, as often as it stands in that place of training loops of the template's length."""
     rng = np.random.default_rng([seed, 2])
     designs = []
-    for t in some:
+    for t in templates():
         known = np.array([list(loop) for loop in training_loops()[len(t.loop)]])
         drawn = np.stack([rng.choice(known[:, place], each) for place in range(known.shape[1])], 1)
         designs.append([t.before + "".join(row) + t.after for row in drawn])
     return designs
 
 
-BASELINES: dict[str, Way] = {"natural loops (floor)": natural, "letter frequencies": frequencies}
+BASELINES: tuple[tuple[str, int, Way], ...] = (
+    ("natural loops (floor)", EACH, natural),
+    ("letter frequencies", EACH, frequencies),
+)
 
 
-def model_designs(arguments: argparse.Namespace, some: Sequence[Template], each: int, seed: int) -> list[list[str]]:
+def model_designs(arguments: argparse.Namespace, each: int, seed: int) -> list[list[str]]:
     """Of the long antibody model, without V and J gene: all that it is told is the rest of the template."""
     model = antibody.headline_model(arguments)
     designs = []
     with progress("designing") as update:
-        for number, t in enumerate(some):
+        for number, t in enumerate(templates()):
             job = Design(t.aligned, [REGION], {REGION: (len(t.loop), len(t.loop))})
             samples = model.sample(each, around=job, seed=1000 * (seed + 1) + number, evaluations=EVALUATIONS)
             designs.append([without_gaps(text_of(sample)) for sample in samples])
-            update(number + 1, len(some))
+            update(number + 1, len(templates()))
     return designs
 
 
-def iglm_designs(python: str, some: Sequence[Template], each: int, seed: int) -> list[list[str]]:
+def iglm_designs(python: str, each: int, seed: int) -> list[list[str]]:
     """IgLM's infilling of the loop's span; it chooses the length itself, and draws until all are distinct."""
-    jobs = [_span(t, each) for t in some]
+    jobs = [_span(t, each) for t in templates()]
     designs: list[list[str]] = ask_iglm(python, jobs, seed)["sequences"]
     return designs
 
@@ -244,10 +243,10 @@ def _span(t: Template, count: int) -> dict[str, Any]:
     return {"sequence": t.plain, "start": start, "end": start + len(t.loop), "count": count}
 
 
-def _measured(way: Way, some: Sequence[Template], each: int, seed: int) -> dict[str, Any]:
+def _measured(way: Way, each: int, seed: int) -> dict[str, Any]:
     started = time.monotonic()
-    designs = way(some, each, seed)
-    return {"seconds": round(time.monotonic() - started, 1)} | judged(some, designs)
+    designs = way(each, seed)
+    return {"seconds": round(time.monotonic() - started, 1)} | judged(designs)
 
 
 def _speed(arguments: argparse.Namespace, template: Template | None) -> dict[str, float]:
