@@ -146,7 +146,7 @@ def _designer(args: argparse.Namespace) -> str:
     there = [name for name in named if name in shipped.models()]
     if not there:
         raise ConfigError(
-            f"no model is named, and {' or '.join(named) or 'one that designs'} is not part of this installation. Name "
+            f"no model is named, and {' or '.join(named) or 'one'} that designs is not part of this installation. Name "
             "a run before the options: pfgm sample runs/mine --template t.fasta"
         )
     say(f"designing with the shipped model {there[0]}")
