@@ -89,6 +89,12 @@ def headline(arguments: argparse.Namespace) -> None:
     print(tables.render("antibody-headline", arguments.results))
 
 
+def headline_model(arguments: argparse.Namespace) -> Model:
+    """The network of the long run."""
+    settings = LONG | {"dimension": HEADLINE_DIMENSION, "seed": 0}
+    return trained(arguments, "headline", Sequences(), parts()[0], settings)
+
+
 def measure(model: Model, seed: int, dimension: float | None = None) -> dict[str, Any]:
     """Figures of samples that have the V and J genes of training sequences drawn at random."""
     train = parts()[0]

@@ -417,6 +417,37 @@ def _antibody_figures(table: Table, **key: Any) -> list[str]:
     return [_over_seeds(table, metric, 3, **key) for metric in ANTIBODY_FIGURES.values()]
 
 
+DESIGN_WAYS = ("templates", "the model", "IgLM", "natural loops (floor)", "letter frequencies")
+DESIGN_COUNTS = ("rest kept", "length as asked")
+DESIGN_SHARES = {"recovery": "recovery", "unique": "unique", "loops of training": "copies"}
+DESIGN_PGEN = ("log10 Pgen", "W1 log10 Pgen")
+
+
+def designs(results: Path) -> str:
+    """CDR-H3 designs in held-out templates: a row a way, counts over all seeds."""
+    table = Table("designs-h3", results)
+    rows = []
+    for way in (name for name in DESIGN_WAYS if table.select(way=name)):
+        drawn = [cell["figures"] for cell in table.select(way=way)]
+        total = sum(f["designs"] for f in drawn)
+        counts = [f"{sum(f[name] for f in drawn):,} of {total:,}" for name in DESIGN_COUNTS]
+        shares = [written([100 * f[name] for f in drawn], 3) for name in DESIGN_SHARES.values()]
+        pgen = [_over_seeds(table, name, 3, way=way) for name in DESIGN_PGEN]
+        rows.append([way, *counts, *shares, *pgen])
+    return markdown(["loops", *DESIGN_COUNTS, *DESIGN_SHARES, *DESIGN_PGEN], rows)
+
+
+def designs_throughput(results: Path) -> str:
+    """Sequences a second, and IgLM's in the same run."""
+    table = Table("designs-throughput", results)
+    rows = []
+    for cell in table.cells:
+        figures = cell["figures"]
+        numbers = [f"{figures[name]:.3g}" if name in figures else "-" for name in ("ours", "IgLM", "ratio")]
+        rows.append([cell["key"]["what"], *numbers])
+    return markdown(["sequences a second", "the model", "IgLM", "ratio"], rows)
+
+
 def published_molecules(results: Path) -> str:
     """QM9 as published."""
     document = published("graphs")["molecules"]
@@ -479,6 +510,8 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "simplex": simplex,
     "antibody-sweep": antibody("sweep"),
     "antibody-headline": antibody("headline"),
+    "designs": designs,
+    "designs-throughput": designs_throughput,
     "molecules-sweep": molecules("sweep"),
     "molecules-headline": molecules("headline"),
     "molecules-published": published_molecules,

@@ -31,7 +31,8 @@ class Adapter(Protocol):
     An adapter may also have `suffix`, the ending of a file of samples when the user names none (".npz" if absent);
     `log_volume()`, the log of what encoding makes of a volume, for densities in the units of the objects;
     `sized(sizes)`, the template of samples of these sizes, [count]; `part(object, ...)`, what keeps an object inside of
-    samples; `notice(config)`, what to tell the user before a training run starts, "" for nothing; `sections` and
+    samples; `design(object, ...)`, regions of it drawn anew, and `designer`, the shipped model that does so where none
+    is named; `notice(config)`, what to tell the user before a training run starts, "" for nothing; `sections` and
     `emergence`, parts of a report (see evaluation).
     """
 

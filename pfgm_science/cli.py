@@ -24,6 +24,7 @@ EXIT_CODES = """exit codes: 0 done; 1 an unexpected error; 2 a mistake that you 
 out (named on stderr); 130 and 143 stopped by Ctrl-C or SIGTERM. PFGM_DEBUG=1 shows the traceback of an error."""
 
 _DIMENSION = "extra dimensions D of PFGM++: a number > 0 (1 is PFGM) or inf (diffusion)"
+_RUN = "folder of a run, its .safetensors file, or the name of a shipped model"
 _PACKAGES = {"PIL": "pillow", "sklearn": "scikit-learn", "skimage": "scikit-image", "Bio": "biopython"}
 
 
@@ -339,7 +340,7 @@ def _train(parser: Parser) -> None:
 
 
 def _sample(parser: Parser) -> None:
-    _run_argument(parser)
+    parser.add_argument("run", nargs="?", metavar="RUN", help=f"{_RUN}; with --template one that designs, if none")
     parser.add_argument(
         "--count", type=_whole(1), metavar="N", help="how many (default: 100, or as many as --from holds if several)"
     )
@@ -383,7 +384,11 @@ def _sample(parser: Parser) -> None:
         help="H3:3=CDE for a letter of a region, or H107=AG",
     )
     design.add_argument(
-        "--deny", action="append", default=[], metavar="WHAT", help='letters (CM), or a motif such as "N-glycosylation"'
+        "--deny",
+        action="append",
+        default=[],
+        metavar="WHAT",
+        help='letters (CM), letters of a place (H3:3=C), or a motif such as "N-glycosylation"',
     )
     design.add_argument("--temperature", type=float, metavar="T", help="below 1 for likelier letters (default: 1)")
     parser.add_argument("--measure", metavar="FILE", help="A as .npy, [measurements, entries of an object]: z = A y")
@@ -511,9 +516,7 @@ def _data(parser: Parser) -> None:
 
 
 def _run_argument(parser: Parser) -> None:
-    parser.add_argument(
-        "run", metavar="RUN", help="folder of a run, its .safetensors file, or the name of a shipped model"
-    )
+    parser.add_argument("run", metavar="RUN", help=_RUN)
 
 
 def _sampling(parser: Parser) -> None:

@@ -30,7 +30,7 @@ from pfgm_science.condition import ConditionSpec
 from pfgm_science.config import parse_value, read_toml
 from pfgm_science.constraints import Keeps, Known
 from pfgm_science.data import Dataset
-from pfgm_science.errors import ConfigError, DataError
+from pfgm_science.errors import ConfigError, DataError, PfgmError
 from pfgm_science.files import write_bytes
 from pfgm_science.measurement import Measurement
 from pfgm_science.model import MODEL_FILE, Drawing, Guidance, Model, configure, fit, load
@@ -93,6 +93,7 @@ def train(args: argparse.Namespace) -> int:
 
 
 def sample(args: argparse.Namespace) -> int:
+    args.run = args.run or _designer(args)
     model, how = _drawing(args)
     if args.template is not None:
         return _designed(model, args, how)
@@ -122,14 +123,60 @@ def _designed(model: Model, args: argparse.Namespace, how: Drawing) -> int:
     if given.rejected or len(given) != 1:
         reason = given.rejected[0] if given.rejected else f"there are {len(given)} objects"
         raise DataError(f"{args.template}: {reason}. One good object is needed, the template of all designs.")
+    report_rejected(given)
     job = model.adapter.design(
         given.objects[0], redesign=args.redesign, lengths=args.length, allow=args.allow, deny=args.deny,
         temperature=1.0 if args.temperature is None else args.temperature, seed=args.seed,
     )  # fmt: skip
     count = args.count or COUNT
-    out = _drawn(model, args, how, "designs", lambda: job.draw(model, count, **how))
+    for path in job.files(str(_samples_file(model, args, "designs"))):
+        check_output(Path(path), args.force)
+    job.batch(model.adapter, count)  # refuses what cannot be met, before the training data are read
+    how_far = {"training": _seen(model, args)}
+    out = _drawn(model, args, how, "designs", lambda: job.draw(model, count, **how_far, **how))
     print(f"{out}: {count:,} designs")
     return 0
+
+
+def _designer(args: argparse.Namespace) -> str:
+    """The shipped model that designs where none is named, which an adapter has for it."""
+    if args.template is None:
+        raise ConfigError("which model? Name a run, or a shipped model: pfgm sample runs/mine --count 100")
+    named = [name for each in adapters.names() if (name := getattr(adapters.find(each), "designer", ""))]
+    there = [name for name in named if name in shipped.models()]
+    if not there:
+        raise ConfigError(
+            f"no model is named, and {' or '.join(named) or 'one'} that designs is not part of this installation. Name "
+            "a run before the options: pfgm sample runs/mine --template t.fasta"
+        )
+    say(f"designing with the shipped model {there[0]}")
+    return str(there[0])
+
+
+def _seen(model: Model, args: argparse.Namespace) -> Any:
+    """What a model was trained on, to say how far from it designs are; nothing, and why, where it is not to be had."""
+    from pfgm_science.evaluation import training_parts
+
+    recorded = model.history.get("data", {})
+    name = recorded.get("source") or recorded.get("name") or "data without a name"
+    without = "the table has no distances to the training data"
+    try:
+        data = _recorded_data(model, args)
+        if data is None:
+            say(f"{without}: {name} is not to be found from here")
+            return ()
+        parts = training_parts(model, data)
+        if parts is not None:
+            return parts[0].objects
+        if data.read is not None:
+            say(f"{without}: {name} is not what it was then")
+            return ()
+        model.adapter.encode(data.objects[:1])
+    except PfgmError as error:
+        say(f"{without}: {error}")
+        return ()
+    say(f"distances to the training data are to all {len(data):,} of {data.name}: {recorded['samples']:,} were used")
+    return data.objects
 
 
 def vary(args: argparse.Namespace) -> int:
@@ -638,17 +685,27 @@ def _check_ending(adapter: Adapter, out: Path) -> None:
 
 
 def _training_data(model: Model, args: argparse.Namespace) -> Dataset:
-    """What the model was trained on: a set by name, or files that are still where they were."""
+    """What the model was trained on; ConfigError where it is not to be found."""
+    found = _recorded_data(model, args)
+    if found is not None:
+        return found
+    recorded = model.history.get("data", {})
+    name = recorded.get("source") or recorded.get("name") or "data without a name"
+    raise ConfigError(
+        f"this model was trained on {name}, which is not to be found from here. "
+        "Give the data with --data PATH, and with --read the options they are read with."
+    )
+
+
+def _recorded_data(model: Model, args: argparse.Namespace) -> Dataset | None:
+    """What the model was trained on: a set by name, or files that are still where they were; else None."""
     recorded = model.history.get("data", {})
     name, source, read = recorded.get("name", ""), recorded.get("source", ""), recorded.get("read")
     if read is not None and Path(source).exists():
         return open_data(model.adapter, source, read | read_options(args))
     if read is None and _by_name(model.adapter, name):
         return open_data(model.adapter, name, read_options(args))
-    raise ConfigError(
-        f"this model was trained on {source or name or 'data without a name'}, which is not to be found from here. "
-        "Give the data with --data PATH, and with --read the options they are read with."
-    )
+    return None
 
 
 def _export_data(args: argparse.Namespace) -> int:

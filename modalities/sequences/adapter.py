@@ -49,6 +49,7 @@ class Sequences:
 
     name: ClassVar[str] = "sequences"
     suffix: ClassVar[str] = ".fasta"
+    designer: ClassVar[str] = "antibody-vh"
 
     @classmethod
     def restore(cls, settings: Mapping[str, Any]) -> Sequences:

@@ -1,7 +1,8 @@
 """What other people's tools say of antibody sequences: is it one, how human, how likely.
 
 AntPack (GPL-3, version 0.3.8; later ones are not free for all) numbers and scores, promb (MIT) knows the nine-letter
-words of human repertoires (OASis). Both belong to the extra `antibody-judges`; none of them has seen a model of ours.
+words of human repertoires (OASis), OLGA (GPL-3) how likely V(D)J recombination makes a CDR3. All belong to the extra
+`antibody-judges`; none of them has seen a model of ours.
 A humanness or a likelihood above that of real antibodies is the consensus, and no success: compare the distributions.
 """
 
@@ -11,6 +12,7 @@ import contextlib
 import io
 from collections.abc import Sequence
 from functools import cache, lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -56,6 +58,34 @@ def log_likelihood(texts: tuple[str, ...]) -> Array:
     return scores
 
 
+def log10_pgen(loops: Sequence[str]) -> Array:
+    """log10 of the probability that human V(D)J recombination makes each CDR3 of a heavy chain, some 2.5 a second.
+
+    loops: from the cysteine before it (IMGT 104) to the tryptophan behind it (118), both included. -inf for what it
+    never makes. OLGA: Z. Sethna et al., Bioinformatics 35, 2974 (2019).
+    """
+    with np.errstate(divide="ignore"):
+        found: Array = np.log10(np.array([_pgen(loop) for loop in loops]))
+    return found
+
+
+@cache
+def _pgen(loop: str) -> float:
+    return float(_recombination().compute_aa_CDR3_pgen(loop))
+
+
+@cache
+def _recombination() -> Any:
+    """OLGA's model of human heavy chains, which comes with it."""
+    loading, generation = _needed("olga.load_model"), _needed("olga.generation_probability")
+    folder = Path(loading.__file__).parent / "default_models" / "human_B_heavy"
+    genes, model = loading.GenomicDataVDJ(), loading.GenerativeModelVDJ()
+    files = ("model_params.txt", "V_gene_CDR3_anchors.csv", "J_gene_CDR3_anchors.csv")
+    genes.load_igor_genomic_data(*(str(folder / file) for file in files))
+    model.load_and_process_igor_model(str(folder / "model_marginals.txt"))
+    return generation.GenerationProbabilityVDJ(model, genes)
+
+
 @cache
 def _annotator(chains: tuple[str, ...]) -> Any:
     return _needed("antpack").SingleChainAnnotator(chains=list(chains), scheme="imgt")
@@ -78,6 +108,7 @@ def _needed(package: str) -> Any:
     try:
         return importlib.import_module(package)
     except ImportError as error:
+        name = package.partition(".")[0]
         raise PfgmError(
-            f"judging antibodies needs {package} ({error}): pip install 'pfgm-science[antibody-judges]'"
+            f"judging antibodies needs {name} ({error}): pip install 'pfgm-science[antibody-judges]'"
         ) from None

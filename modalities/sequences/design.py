@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -12,9 +13,10 @@ from torch import Tensor
 
 from modalities.sequences.alphabet import GAP
 from modalities.sequences.frame import Frame
-from modalities.sequences.liabilities import LIABILITIES, motif, touching
+from modalities.sequences.liabilities import motif, touching
 from modalities.sequences.numbering import SCHEMES, framed
 from modalities.sequences.objects import records, text_of, without_gaps
+from modalities.sequences.scores import scores
 from pfgm_science.batch import Batch, Condition
 from pfgm_science.codebook import Codebook
 from pfgm_science.condition import GIVEN
@@ -34,8 +36,9 @@ class Design:
     names of regions. lengths: region -> fewest and most letters, drawn evenly between them; a region without an entry
     keeps its gaps where they are.
     allow: place -> the letters it may have, where a place is a column ("H107") or a letter of a region ("CDR-H3:3", the
-    first is 1). deny: letters that no place may have. temperature: of what each step takes the letters to be, below
-    1 for the likelier ones (samples sharpen less than a power 1 / temperature of their law). seed: of the lengths.
+    first is 1). deny: letters that no place may have; deny_at: place -> those that it may not have. temperature: of
+    what each step takes the letters to be, below 1 for the likelier ones (samples sharpen less than a power
+    1 / temperature of their law). seed: of the lengths.
 
     motifs: names of liabilities that no drawn letter may be part of: `draw` draws again until there is none, which
     `sample` alone cannot.
@@ -48,6 +51,7 @@ class Design:
     lengths: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     allow: Mapping[str, str] = field(default_factory=dict)
     deny: str = ""
+    deny_at: Mapping[str, str] = field(default_factory=dict)
     motifs: Sequence[str] = ()
     temperature: float = 1.0
     seed: int = 0
@@ -60,12 +64,17 @@ class Design:
         for name in self.motifs:
             motif(name)
 
-    def draw(self, model: Any, count: int, *, seed: int = 0, **how: Any) -> list[Any]:
-        """Designs as records, with what a table should say of each in annotations["airr"].
+    def draw(self, model: Any, count: int, *, seed: int = 0, training: Sequence[Any] = (), **how: Any) -> list[Any]:
+        """Designs as records, with what a table should say of each in annotations["airr"] (see scores).
 
-        Those with a denied motif are drawn again, at most ATTEMPTS times. how: as in Model.sample. Everything that was
-        not to be drawn is compared with the template, letter by letter. PfgmError where too few could be drawn.
+        Those with a denied motif are drawn again, at most ATTEMPTS times. training: what the model has seen, to say how
+        far from it each design is. how: as in Model.sample. Everything that was not to be drawn is compared with the
+        template, letter by letter. PfgmError where too few could be drawn.
         """
+        self._say_what_is_left_out(model.adapter)
+        known = [model.adapter.letters.normal(text_of(each)) for each in training]
+        if {len(text) for text in known} - {len(model.adapter.frame)}:
+            raise ConfigError(f"training: the sequences must be in the {len(model.adapter.frame)} columns of the model")
         found: list[tuple[str, str, int]] = []
         tried = 0
         for attempt in range(ATTEMPTS):
@@ -77,32 +86,33 @@ class Design:
             tried += missing
             for row, text in zip(rows, texts, strict=True):
                 _compare(row, text)
-                drawn = {column for column, letter in enumerate(row) if letter == OPEN}
-                if not any(touching(name, text, drawn) for name in self.motifs):
+                if not any(touching(name, text, drawn_of(row)) for name in self.motifs):
                     found.append((row, text, own))
             if len(found) == count:
-                return self._records(model.adapter, found)
+                return self._records(model.adapter, found, known)
         raise PfgmError(
             f"{len(found)} of {count} designs are without {', '.join(self.motifs)} after {tried} were drawn: deny "
             "letters as well, or fewer motifs"
         )
 
-    def _records(self, adapter: Any, found: Sequence[tuple[str, str, int]]) -> list[Any]:
+    def _records(self, adapter: Any, found: Sequence[tuple[str, str, int]], known: Sequence[str]) -> list[Any]:
         frame, template = self._template(adapter)
-        made = records([text for _, text, _ in found])
+        rows, texts, seeds = zip(*found, strict=True)
+        tables = scores(texts, [drawn_of(row) for row in rows], template, frame, self.redesign, known)
+        if len(set(texts)) < len(texts):
+            logging.getLogger(__name__).warning("%d of %d designs are distinct", len(set(texts)), len(texts))
+        made = records(texts)
         digits = len(str(len(found)))
-        for i, (record, (row, text, seed)) in enumerate(zip(made, found, strict=True)):
+        for i, (record, table, seed) in enumerate(zip(made, tables, seeds, strict=True)):
             record.id = record.name = f"design-{i + 1:0{digits}d}"
-            drawn = {column for column, letter in enumerate(row) if letter == OPEN}
-            regions = {name: frame.region(name) for name in self.redesign}
-            table: dict[str, Any] = {
-                **{_airr_name(name): without_gaps(text[span.start : span.stop]) for name, span in regions.items()},
-                "differing_columns": sum(a != b for a, b in zip(text, template, strict=True)),
-                "liabilities": "; ".join(name for name in LIABILITIES if touching(name, text, drawn)),
-                "seed": seed,
-            }
-            record.annotations["airr"] = table  # type: ignore[assignment]
+            record.annotations["airr"] = {**table, "seed": seed}  # type: ignore[assignment]
         return made
+
+    def files(self, out: str) -> list[str]:
+        """What writing designs to a file writes: the file, and the table beside it."""
+        from modalities.sequences.formats import beside
+
+        return list(dict.fromkeys([out, str(beside(out))]))
 
     def rows(self, adapter: Any, count: int) -> list[str]:
         """The template of each sample, with "?" in the columns that are to be drawn."""
@@ -114,6 +124,8 @@ class Design:
         if unknown:
             raise ConfigError(f"a length is given for {', '.join(unknown)}, which is not redesigned")
         asked = {frame.region(name): bounds for name, bounds in self.lengths.items()}
+        if len(asked) < len(self.lengths):
+            raise ConfigError(f"two lengths are given for one region: {', '.join(self.lengths)}")
         for name, columns in regions.items():
             span = slice(columns.start, columns.stop)
             if columns in asked:
@@ -138,11 +150,12 @@ class Design:
         self._check_letters("deny", self.deny, symbols)
         usual = torch.tensor([symbol != GAP and symbol not in self.deny.upper() for symbol in symbols])
         found = usual.repeat(len(rows), len(rows[0]), 1)
-        for place, letters in self.allow.items():
-            self._check_letters(place, letters, symbols)
-            listed = torch.tensor([symbol in letters.upper() for symbol in symbols])
-            for i, row in enumerate(rows):
-                found[i, _column(place, row, frame)] &= listed
+        for lists, wanted in ((self.allow, True), (self.deny_at, False)):
+            for place, letters in lists.items():
+                self._check_letters(place, letters, symbols)
+                listed = torch.tensor([(symbol in letters.upper()) == wanted for symbol in symbols])
+                for i, row in enumerate(rows):
+                    found[i, _column(place, row, frame)] &= listed
         for i, row in enumerate(rows):
             for column, letter in enumerate(row):
                 if letter == OPEN and not bool(found[i, column].any()):
@@ -172,11 +185,22 @@ class Design:
             raise ConfigError("this model makes sequences of free length: only aligned ones have regions to redesign")
         frame: Frame = adapter.frame
         text: str = adapter.letters.normal(text_of(self.template))
-        if len(text) != len(frame) and frame.scheme in SCHEMES:
-            text = framed(text, frame)
+        if frame.scheme in SCHEMES and (len(text) != len(frame) or (adapter.gaps and GAP not in text)):
+            given, text = without_gaps(text), framed(text, frame)
+            if without_gaps(text) not in given:
+                raise PfgmError("numbering changed the letters of the template: give it in the columns of the model")
         if len(text) != len(frame):
             raise ConfigError(f"the template has {len(text)} columns, this model's sequences have {len(frame)}")
         return frame, text
+
+    def _say_what_is_left_out(self, adapter: Any) -> None:
+        _, text = self._template(adapter)
+        given = without_gaps(adapter.letters.normal(text_of(self.template)))
+        outside = len(given) - len(without_gaps(text))
+        if outside:
+            logging.getLogger(__name__).warning(
+                "%d letters before or behind the variable domain of the template are left out of the designs", outside
+            )
 
     @staticmethod
     def _check_letters(what: str, letters: str, symbols: str) -> None:
@@ -210,12 +234,9 @@ class Restricted(Wrapper):
         return answer if mask is None else answer * mask.to(answer)
 
 
-def _airr_name(region: str) -> str:
-    """What an AIRR table calls a region: cdr3_aa for CDR-H3, fwr1_aa for FR-H1; others keep their name."""
-    kind, number = region.upper().removeprefix("CDR-"), region[-1]
-    if kind[:-1] in ("H", "L") and number.isdecimal():
-        return f"cdr{number}_aa"
-    return f"fwr{number}_aa" if kind.startswith("FR-") and number.isdecimal() else region
+def drawn_of(row: str) -> set[int]:
+    """The columns of a row that are to be drawn."""
+    return {column for column, letter in enumerate(row) if letter == OPEN}
 
 
 def _compare(row: str, text: str) -> None:
@@ -239,8 +260,8 @@ def _column(place: str, row: str, frame: Frame) -> int:
     if not colon:
         column = frame.column(place)
         if row[column] != OPEN:
-            what = "a gap" if row[column] == GAP else row[column]
-            raise ConfigError(f"{place} is not drawn: it is {what} in the template")
+            what = "a gap, here or in loops of this length" if row[column] == GAP else f"{row[column]} in the template"
+            raise ConfigError(f"{place} is not drawn: it is {what}")
         return column
     drawn = [column for column in frame.region(region) if row[column] == OPEN]
     if not number.isdecimal() or not 1 <= int(number) <= len(drawn):
@@ -261,7 +282,8 @@ def asked(
     """A design in the words of the command line.
 
     redesign: regions. lengths: "10-16", "12" or "CDR-H3=10-16"; without a name for the only region. allow:
-    "H3:3=CDE". deny: letters in capitals, or names of liabilities. ConfigError for words that make no sense.
+    "H3:3=CDE". deny: the same, letters in capitals for all places, or names of liabilities. ConfigError for words that
+    make no sense.
     """
     bounds = {}
     for text in lengths:
@@ -271,14 +293,26 @@ def asked(
         low, dash, high = span.partition("-")
         if not (low.isdecimal() and (high.isdecimal() or not dash)):
             raise ConfigError(f"--length {text}: it must be a number, LOW-HIGH, or REGION=LOW-HIGH")
-        bounds[name or redesign[0]] = (int(low), int(high or low))
-    places = {}
-    for text in allow:
-        place, equals, letters = text.rpartition("=")
-        if not (place and letters):
-            raise ConfigError(f"--allow {text}: it must be PLACE=LETTERS, such as H3:3=CDE or H107=AG")
-        places[place] = letters
-    words = [word for text in deny for word in [text.strip()]]
+        region = name or redesign[0]
+        if region in bounds:
+            raise ConfigError(f"--length {text}: {region} has a length already")
+        bounds[region] = (int(low), int(high or low))
+    listed = [word.strip() for word in deny]
+    words = [word for word in listed if "=" not in word]
     letters = "".join(word for word in words if word.isupper() and word.isalpha())
     motifs = [word for word in words if not (word.isupper() and word.isalpha())]
-    return Design(template, redesign, bounds, places, letters, motifs, temperature, seed)
+    denied = _places("deny", [word for word in listed if "=" in word])
+    return Design(template, redesign, bounds, _places("allow", allow), letters, denied, motifs, temperature, seed)
+
+
+def _places(option: str, words: Sequence[str]) -> dict[str, str]:
+    """Place -> letters of words such as H3:3=CDE."""
+    places: dict[str, str] = {}
+    for word in words:
+        place, _, letters = word.rpartition("=")
+        if not (place and letters):
+            raise ConfigError(f"--{option} {word}: it must be PLACE=LETTERS, such as H3:3=CDE or H107=AG")
+        if place in places:
+            raise ConfigError(f"--{option} {word}: {place} has a list already; put all letters into one")
+        places[place] = letters
+    return places

@@ -199,9 +199,17 @@ def write(
         else:
             fasta.write(handle, items if suffix in ALIGNED else plain)
     if suffix not in _TABLES and any(item.values for item in items):
-        beside = target.with_name(target.name.removesuffix(".gz")).with_suffix(".tsv")
-        with replacing(beside) as temporary, _writing(temporary, beside) as handle:
+        table = beside(target)
+        with replacing(table) as temporary, _writing(temporary, table) as handle:
             _write_table(handle, items, alphabet, heavy)
+
+
+def beside(path: str | os.PathLike[str]) -> Path:
+    """Where the table goes that stands beside a file of sequences; a table is its own."""
+    target = Path(path)
+    if _suffix(target) in _TABLES:
+        return target
+    return target.with_name(target.name.removesuffix(".gz")).with_suffix(".tsv")
 
 
 def _write_table(handle: TextIO, items: Sequence[Item], alphabet: str, heavy: int) -> None:

@@ -36,3 +36,22 @@ def test_an_antibody_is_told_from_its_letters_in_another_order() -> None:
     assert judges.log_likelihood((HEAVY,))[0] > -250
     found = judges.evaluate([HEAVY] * 3, [HEAVY] * 2)
     assert found["W1 OASis"] == found["W1 log likelihood"] == 0 and found["valid"] == 1
+
+
+def test_recombination_makes_a_usual_loop_more_often_than_one_of_other_letters() -> None:
+    pytest.importorskip("olga")
+    usual, mouse, odd = judges.log10_pgen(["CARDYYYYGMDVW", "CSRWGGDGFYAMDYW", "CWWWWWWWWWWWWWW"])
+    assert usual == pytest.approx(np.log10(1.41306e-07), abs=1e-3)  # as `olga-compute_pgen --humanIGH` gives
+    assert usual > mouse > odd
+
+
+def test_what_recombination_never_makes_is_minus_infinity(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(judges, "_pgen", {"CAW": 0.0, "CARW": 0.01}.__getitem__)
+    assert judges.log10_pgen(["CAW", "CARW"]).tolist() == [-np.inf, -2.0]
+
+
+def test_without_olga_the_error_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "olga.load_model", None)
+    judges._recombination.cache_clear()
+    with pytest.raises(PfgmError, match=r"needs olga .*pfgm-science\[antibody-judges\]"):
+        judges.log10_pgen(["CARDYW"])
