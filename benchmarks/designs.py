@@ -32,7 +32,7 @@ from pfgm_science.errors import PfgmError
 from pfgm_science.model import Model
 from pfgm_science.progress import progress
 
-REGION = "CDR-H3"
+SET, REGION = antibody.SETS[0], "CDR-H3"
 TEMPLATES, EACH = 100, 20
 JUDGED = 3  # designs of each template that OLGA judges, at 2.5 a second, and all that IgLM draws
 EVALUATIONS = 35
@@ -50,7 +50,7 @@ def main(argv: Sequence[str]) -> int:
     built.add_argument("study", choices=list(STUDIES), help="what to measure")
     built.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of what is drawn")
     built.add_argument("--iglm", metavar="PYTHON", help="the Python of an environment that has iglm==0.1.0")
-    built.set_defaults(runs=Path("runs/benchmarks/antibody"))
+    built.set_defaults(runs=Path("runs/benchmarks/antibody"), data=SET)
     arguments = built.parse_args(argv)
     STUDIES[arguments.study](arguments)
     return 0
@@ -156,9 +156,9 @@ def _log10_pgen(loops: Sequence[Sequence[str | None]]) -> np.ndarray:
 @cache
 def templates() -> tuple[Template, ...]:
     """Held-out domains drawn once for all, with loops of lengths that training clones have too."""
-    order = np.random.default_rng(0).permutation(len(antibody.parts()[1]))
+    order = np.random.default_rng(0).permutation(len(antibody.task_named(SET).real))
     chosen: list[Template] = []
-    for template in _templates(text_of(antibody.parts()[1].objects[i]) for i in order):
+    for template in _templates(text_of(antibody.task_named(SET).real.objects[i]) for i in order):
         if len(chosen) < TEMPLATES and template.loop and training_loops()[len(template.loop)]:
             chosen.append(template)
     return tuple(chosen)
@@ -168,13 +168,13 @@ def templates() -> tuple[Template, ...]:
 def training_loops() -> dict[int, list[str]]:
     """The loops of training sequences by length, as often as they occur."""
     found: dict[int, list[str]] = defaultdict(list)
-    for template in _templates(text_of(record) for record in antibody.parts()[0].objects):
+    for template in _templates(text_of(record) for record in antibody.task_named(SET).train.objects):
         found[len(template.loop)].append(template.loop)
     return found
 
 
 def _templates(texts: Iterator[str]) -> Iterator[Template]:
-    columns = Frame.restore(antibody.parts()[0].details["frame"]).region(REGION)
+    columns = Frame.restore(antibody.task_named(SET).train.details["frame"]).region(REGION)
     for text in texts:
         parts = (text[: columns.start], text[columns.start : columns.stop], text[columns.stop :])
         yield Template(text, *map(without_gaps, parts))
@@ -272,7 +272,7 @@ def _table(study: str, arguments: argparse.Namespace, protocol: dict[str, Any]) 
     table = Table(f"designs-{study}", arguments.results)
     table.describe(
         {
-            "data": {"name": "airrdb", "held out": antibody.HELD_OUT, "split": "by clones"},
+            "data": {"name": SET, "held out": antibody.HELD_OUT, "split": "by clones"},
             "region": REGION,
             "evaluations": EVALUATIONS,
             "model": "pfgm benchmark antibody headline",
