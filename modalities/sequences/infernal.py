@@ -30,10 +30,17 @@ _BITS = 6  # column of the bit score in the table of cmalign, the first is 0
 
 def bits(texts: Sequence[str], model: bytes) -> Array:
     """Of each sequence, aligned whole and end to end with the model: [n]. Gaps are not looked at."""
-    table, _ = _aligned(texts, model)
+    return scored(texts, model)[0]
+
+
+def scored(texts: Sequence[str], model: bytes) -> tuple[Array, str, list[str]]:
+    """Bits of each, the consensus structure in dot-bracket, and each in the columns that all of them need."""
+    table, alignment = _aligned(texts, model)
     rows = [line.split() for line in table.splitlines() if line and not line.startswith("#")]
     scores = {int(row[1]): float(row[_BITS]) for row in rows}
-    return np.array([scores[i] for i in range(len(texts))])
+    items = {int(item.name): item for item in stockholm.read(io.StringIO(alignment))}
+    numbers = range(len(texts))
+    return np.array([scores[i] for i in numbers]), items[0].structure, [RNA.normal(items[i].text) for i in numbers]
 
 
 def threshold(model: bytes) -> float:
@@ -45,10 +52,8 @@ def threshold(model: bytes) -> float:
 
 
 def aligned(texts: Sequence[str], model: bytes) -> tuple[str, list[str]]:
-    """The consensus structure in dot-bracket, and each sequence in the columns that all of them need."""
-    _, alignment = _aligned(texts, model)
-    items = {int(item.name): item for item in stockholm.read(io.StringIO(alignment))}
-    return items[0].structure, [RNA.normal(items[i].text) for i in range(len(texts))]
+    """The structure and the rows of `scored`."""
+    return scored(texts, model)[1:]
 
 
 def emitted(model: bytes, count: int, seed: int) -> list[str]:

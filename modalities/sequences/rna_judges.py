@@ -19,8 +19,11 @@ import numpy as np
 from scipy.stats import wasserstein_distance
 
 from modalities.sequences import infernal
+from modalities.sequences.alphabet import RNA
 from modalities.sequences.files import fasta
 from modalities.sequences.files.item import Item
+from modalities.sequences.frame import pairs_of
+from modalities.sequences.metrics import numbers, pair_information
 from modalities.sequences.objects import without_gaps
 from pfgm_science.errors import PfgmError
 
@@ -33,16 +36,19 @@ def evaluate(generated: Sequence[str], real: Sequence[str], model: bytes, genes:
     """Figures of generated beside real sequences; those of a tool that is not installed are left out.
 
     model: a covariance model with a gathering cut-off. genes: whether they are tRNAs, so that ARAGORN is asked.
-    bits, energy (kcal/mol a nucleotide): means, with W1 to the real ones; members: share from the cut-off on; genes:
-    share that ARAGORN takes. missing: which tools are not there, in words, where any is not.
+    bits, energy (kcal/mol a nucleotide): means, with W1 to the real ones; members: share from the cut-off on;
+    covariation: information that paired columns share, in bits, in the columns of the model, also as a share of that of
+    the real ones; genes: share that ARAGORN takes. missing: which tools are not there, in words, where any is not.
     """
     ours, theirs = (tuple(map(without_gaps, texts)) for texts in (generated, real))
     figures: dict[str, Any] = {}
     missing = []
     try:
         cutoff = infernal.threshold(model)
-        found, known = _bits(ours, model), _bits(theirs, model)
+        (found, kept), (known, natural) = _scored(ours, model), _scored(theirs, model)
         figures |= {
+            "covariation": kept,
+            "covariation kept": kept / natural if natural else float("nan"),
             "bits": float(found.mean()),
             "W1 bits": float(wasserstein_distance(found, known)),
             "members": float((found >= cutoff).mean()),
@@ -113,5 +119,7 @@ def _vienna() -> Any:
 
 
 @lru_cache(maxsize=KEPT)
-def _bits(texts: tuple[str, ...], model: bytes) -> Array:
-    return infernal.bits(texts, model)
+def _scored(texts: tuple[str, ...], model: bytes) -> tuple[Array, float]:
+    """Bits of each, and the information that the columns share which pair in the model."""
+    bits, structure, rows = infernal.scored(texts, model)
+    return bits, pair_information(numbers(rows, RNA), pairs_of(structure))
