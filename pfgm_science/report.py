@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Cell = str | int | float | None
 
 TEMPLATE = "report.html.j2"
-LONG = 25  # rows from which on a table scrolls within the page
+LONG = 25  # rows from which on a table that can be sorted scrolls within the page
 
 
 @dataclass(frozen=True)
@@ -202,7 +202,7 @@ def _table(item: Table) -> dict[str, Any]:
         "sortable": item.sortable,
         "download": item.download,
         "scripted": item.sortable or bool(item.download),
-        "long": len(item.rows) > LONG,
+        "long": item.sortable and len(item.rows) > LONG,
     }
 
 

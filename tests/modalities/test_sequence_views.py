@@ -196,7 +196,7 @@ def test_what_is_measured_of_antibodies_and_of_rna(unfolded: None) -> None:
     assert set(histograms.measured(["ACGT"], DNA, None)) == {"length", "GC"}
 
 
-def test_energies_per_nucleotide_of_as_many_as_there_is_time_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_energies_per_nucleotide_of_as_many_as_there_is_time_for() -> None:
     pytest.importorskip("RNA")
     found = histograms.measured(["GGGGAAAACCCC-", "AAAAAAAAAAAAA"], RNA, None)
     assert found[histograms.ENERGY].tolist() == pytest.approx([-5.4 / 12, 0])
