@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -376,6 +376,9 @@ def molecules(study: str) -> Callable[[Path], str]:
     return made
 
 
+ANTIBODY_STUDIES = ("sweep", "headline", "sweep-abnativ-vh", "headline-abnativ-vh")
+RNA_SETS = ("trna", "5s-rrna", "rnase-p", "cobalamin")
+RNA_STUDIES = [f"{study}-{name}" for study, name in product(("sweep", "headline"), RNA_SETS)]
 ANTIBODY_FIGURES = {
     "valid": "valid",
     "unique": "unique",
@@ -394,27 +397,44 @@ ANTIBODY_FIGURES = {
 }
 
 
-def antibody(study: str) -> Callable[[Path], str]:
-    """airrdb: a row a way and D, or a D and a baseline, over seeds."""
+RNA_FIGURES = {
+    "bits": "bits",
+    "W1 bits": "W1 bits",
+    "members": "members",
+    "genes": "genes",
+    "energy": "energy",
+    "W1 energy": "W1 energy",
+    "covariation kept": "covariation kept",
+    "unique": "unique",
+    "copies": "copies",
+    "distance": "distance",
+    "diversity": "diversity",
+    "columns": "columns",
+    "3-mers": "3-mers",
+    "W1 properties": "W1 mean",
+}
+
+
+def sequences(name: str, figures: Mapping[str, str]) -> Callable[[Path], str]:
+    """A set of sequences: a row a way and D, or a D and a baseline, over seeds. figures: column -> figure."""
 
     def made(results: Path) -> str:
-        table = Table(f"antibody-{study}", results)
+        table = Table(name, results)
         rows = []
+
+        def row(said: str, **key: Any) -> None:
+            rows.append([said, *(_over_seeds(table, metric, 3, **key) for metric in figures.values())])
+
         for way, D in product((*WAYS, None), _dimensions(table.cells)):
             key = {"D": D} if way is None else {"way": way, "D": D}
             cells = table.select(**key)
             if cells and (way is None) == ("way" not in cells[0]["key"]):
-                name = f"D = {dimension_text(D)}" if way is None else f"{WAYS[way]}, D = {dimension_text(D)}"
-                rows.append([name, *_antibody_figures(table, **key)])
-        for name in dict.fromkeys(c["key"]["baseline"] for c in table.cells if "baseline" in c["key"]):
-            rows.append([name, *_antibody_figures(table, baseline=name)])
-        return markdown(["sequences", *ANTIBODY_FIGURES], rows)
+                row(f"D = {dimension_text(D)}" if way is None else f"{WAYS[way]}, D = {dimension_text(D)}", **key)
+        for baseline in dict.fromkeys(c["key"]["baseline"] for c in table.cells if "baseline" in c["key"]):
+            row(baseline, baseline=baseline)
+        return markdown(["sequences", *figures], rows)
 
     return made
-
-
-def _antibody_figures(table: Table, **key: Any) -> list[str]:
-    return [_over_seeds(table, metric, 3, **key) for metric in ANTIBODY_FIGURES.values()]
 
 
 DESIGN_WAYS = ("templates", "the model", "IgLM", "natural loops (floor)", "letter frequencies")
@@ -508,8 +528,8 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "graphs-published": published_graphs,
     "graph-judges": graph_judges,
     "simplex": simplex,
-    "antibody-sweep": antibody("sweep"),
-    "antibody-headline": antibody("headline"),
+    **{f"antibody-{study}": sequences(f"antibody-{study}", ANTIBODY_FIGURES) for study in ANTIBODY_STUDIES},
+    **{f"rna-{study}": sequences(f"rna-{study}", RNA_FIGURES) for study in RNA_STUDIES},
     "designs": designs,
     "designs-throughput": designs_throughput,
     "molecules-sweep": molecules("sweep"),

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +29,10 @@ def few(seed: int, count: int) -> Dataset:
 
 
 @pytest.fixture(autouse=True)
-def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def task(monkeypatch: pytest.MonkeyPatch) -> antibody.Task:
     tiny: dict[str, Any] = {"steps": 3, "batch_size": 8, "network": {"width": 4, "hidden": 8, "depth": 1}}
-    monkeypatch.setattr(antibody, "parts", lambda: (few(0, 60), few(1, 20), few(2, 20)))
+    task = antibody.Task(few(0, 60), few(1, 20), few(2, 20))
+    monkeypatch.setattr(antibody, "task_named", lambda name: task)
     monkeypatch.setattr(antibody, "COUNT", 12)
     monkeypatch.setattr(antibody, "SHORT", antibody.SHORT | tiny)
     monkeypatch.setattr(antibody, "LONG", antibody.LONG | tiny)
@@ -41,9 +41,10 @@ def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         raise PfgmError("antpack is not there")
 
     monkeypatch.setattr(antibody.antibody_judges, "evaluate", absent)
-    antibody.reference.cache_clear()
-    yield
-    antibody.reference.cache_clear()
+    monkeypatch.setattr(
+        antibody, "LADDER", {name: draw for name, draw in antibody.LADDER.items() if "AntPack" not in name}
+    )
+    return task
 
 
 def test_the_long_run_stands_above_its_ladder(tmp_path: Path) -> None:
@@ -68,10 +69,24 @@ def test_the_sweep_has_both_ways(tmp_path: Path) -> None:
     assert "one network for every D, D = inf" in shown
 
 
-def test_baselines_have_the_frequencies_of_the_training_part() -> None:
-    found = antibody.independent(0)
+def test_baselines_have_the_frequencies_of_the_training_part(task: antibody.Task) -> None:
+    found = antibody.independent(task, 0)
     assert len(found) == 12 and {len(text) for text in found} == {128}
     assert {text[:9] for text in found} == {"EVQLVQSGA"}
-    chained = antibody.neighbours(0)
+    chained = antibody.neighbours(task, 0)
     assert {text[-11:] for text in chained} == {"WGQGTLVTVSS"}
-    assert antibody.neighbours(0) == chained != antibody.neighbours(1)
+    assert antibody.neighbours(task, 0) == chained != antibody.neighbours(task, 1)
+
+
+def test_only_the_model_of_the_free_set_ships() -> None:
+    with pytest.raises(PfgmError, match="only the model of airrdb ships: the licence of abnativ-vh"):
+        antibody.main(["ship", "--data", "abnativ-vh"])
+
+
+def test_draws_of_the_mixture_stand_in_the_columns_of_the_set() -> None:
+    pytest.importorskip("antpack")
+    pytest.importorskip("immunum")
+    frame = imgt.frame(6)
+    known = Dataset(records(["A" * len(frame)] * 3), details={"alphabet": "protein", "frame": frame.settings()})
+    found = antibody.mixture(antibody.Task(known, known, known), 0)
+    assert len(found) == 12 and {len(text) for text in found} == {len(frame)}

@@ -53,8 +53,8 @@ def forget() -> None:
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     tiny: dict[str, Any] = {"steps": 3, "batch_size": 8, "network": {"width": 4, "hidden": 8, "depth": 1}}
-    held_out = few(1, 20)
-    monkeypatch.setattr(antibody, "parts", lambda: (few(0, 60), held_out, few(2, 20)))
+    task = antibody.Task(few(0, 60), few(1, 20), few(2, 20))
+    monkeypatch.setattr(antibody, "task_named", lambda name: task)
     monkeypatch.setattr(antibody, "LONG", antibody.LONG | tiny)
     for name, value in {"TEMPLATES": 5, "EACH": 4, "EVALUATIONS": 3, "SPEED_COUNT": 6, "PEER_COUNT": 2}.items():
         monkeypatch.setattr(designs, name, value)

@@ -1,0 +1,249 @@
+"""Families of RNAs: what a model of one draws, beside held-out members, simple baselines, the covariance model, and D.
+
+Groups of sequences that are alike are kept on one side of the split. Of the held-out ones half are compared with and
+half are the floor, in the place of samples. The ladder: members in another order with as many of every pair of
+neighbours, a Markov chain of order 3, and draws of the family's covariance model by Infernal's cmemit. Judges that
+other people wrote (Infernal, ARAGORN, ViennaRNA) are asked where they are installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property, partial
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import modalities.sequences
+from benchmarks import tables
+from benchmarks.runner import Benchmark, Table, dimension_argument, machine, parser, shipped, trained
+from modalities.sequences import Sequences, infernal, rna_judges
+from modalities.sequences.alphabet import RNA
+from modalities.sequences.baselines import Markov, shuffled
+from modalities.sequences.frame import Frame
+from modalities.sequences.metrics import Reference, evaluate, kmers_apart
+from modalities.sequences.objects import text_of, without_gaps
+from modalities.sequences.rna_sets import FAMILIES
+from pfgm_science.data import Dataset
+from pfgm_science.errors import ConfigError, PfgmError
+from pfgm_science.model import Model
+from pfgm_science.progress import progress
+from pfgm_science.shipped import FOLDER
+
+HELD_OUT, SPLIT_SEED = 0.2, 0
+COUNT, EVALUATIONS = 1000, 35
+DIMENSIONS = (64.0, 128.0, 512.0, 2048.0, math.inf)
+DIMENSION_RANGE = (32.0, 4096.0)
+FEW = 2000  # sequences of a family, up to which half of the hidden units are left out in training
+SETS = ("trna", "5s-rrna", "rnase-p", "cobalamin")
+SHORT: dict[str, Any] = {
+    "steps": 12_000,
+    "batch_size": 64,
+    "learning_rate": 2e-3,
+    "decay": "cosine",
+    "ema_half_life": 60_000,
+    "condition_dropout": 0.3,
+}
+LONG: dict[str, Any] = SHORT | {"steps": 40_000, "ema_half_life": 200_000}
+HEADLINE_DIMENSION = 512.0
+
+EXAMPLES = """  pfgm benchmark rna sweep              D, two seeds, one network for every D (goes on where it was cut)
+  pfgm benchmark rna headline           the long run and the ladder, of tRNA
+  pfgm benchmark rna headline --data 5s-rrna
+  pfgm benchmark rna ship               the long run on tRNA into the package"""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Entry of `pfgm benchmark rna`."""
+    built = parser("rna", "Families of RNAs against D, held-out members and baselines.", EXAMPLES)
+    built.add_argument("study", choices=list(STUDIES), help="what to measure")
+    built.add_argument("--data", choices=SETS, default=SETS[0], help="default: %(default)s")
+    built.add_argument("--dimensions", type=dimension_argument, nargs="+", default=list(DIMENSIONS), metavar="D")
+    built.add_argument("--seeds", type=int, nargs="+", default=[0, 1], help="of training and sampling, in the sweep")
+    built.add_argument("--ways", nargs="+", choices=("trained", "one-network"), default=("trained", "one-network"))
+    arguments = built.parse_args(argv)
+    STUDIES[arguments.study](arguments)
+    return 0
+
+
+def sweep(arguments: argparse.Namespace) -> None:
+    """Short runs trained at each D, and one network for every D."""
+    table, task = _table("sweep", arguments, SHORT), task_named(arguments.data)
+    for seed, way, D in product(arguments.seeds, arguments.ways, arguments.dimensions):
+        key = {"way": way, "D": D, "seed": seed}
+        if table.find(key) is None:
+            of = {"dimension": D} if way == "trained" else {"dimension": 512.0, "dimension_range": DIMENSION_RANGE}
+            run = f"d{D:g}" if way == "trained" else "any"
+            settings = task.settings(SHORT) | of | {"seed": seed}
+            model = trained(arguments, f"{arguments.data}-{run}-seed{seed}", Sequences(), task.train, settings)
+            table.cell(key, partial(task.measure, model, seed, D))
+    print(tables.render(table.path.stem, arguments.results))
+
+
+def headline(arguments: argparse.Namespace) -> None:
+    """The long run at three seeds of sampling, and the ladder below it."""
+    table, task = _table("headline", arguments, LONG), task_named(arguments.data)
+    for (name, draw), seed in product(LADDER.items(), range(3)):
+        table.cell({"baseline": name, "seed": seed}, partial(_baseline, task, draw, seed))
+    for seed in range(3):
+        key = {"D": HEADLINE_DIMENSION, "seed": seed}
+        if table.find(key) is None:
+            table.cell(key, partial(task.measure, headline_model(arguments), seed))
+    print(tables.render(table.path.stem, arguments.results))
+
+
+def ship(arguments: argparse.Namespace) -> None:
+    """The long run on tRNA into the package, with figures of the rounded weights."""
+    if arguments.data != SETS[0]:
+        raise ConfigError(f"only the model of {SETS[0]} ships, and not that of {arguments.data}")
+    task = task_named(arguments.data)
+    names = ("bits", "W1 bits", "members", "genes", "covariation kept", "unique", "copies", "distance")
+
+    def figures(model: Model) -> dict[str, float]:
+        found = task.measure(model, 0)
+        return {name: found[name] for name in names if name in found}
+
+    path = Path(modalities.sequences.__file__).parent / FOLDER / "trna.safetensors"
+    shipped(headline_model(arguments), path, "pfgm benchmark rna ship", figures)
+
+
+def headline_model(arguments: argparse.Namespace) -> Model:
+    """The network of the long run."""
+    task = task_named(arguments.data)
+    settings = task.settings(LONG) | {"dimension": HEADLINE_DIMENSION, "seed": 0}
+    return trained(arguments, f"{arguments.data}-headline", Sequences(), task.train, settings)
+
+
+@dataclass(frozen=True)
+class Task:
+    """A family in three parts, between which no two are alike: to train on, to compare with, and the floor.
+
+    model: its covariance model. genes: whether ARAGORN is asked.
+    """
+
+    train: Dataset
+    real: Dataset
+    floor: Dataset
+    model: bytes
+    genes: bool
+
+    @cached_property
+    def reference(self) -> Reference:
+        return Reference(_texts(self.real), _texts(self.train), RNA, Frame.restore(self.train.details["frame"]))
+
+    def settings(self, training: dict[str, Any]) -> dict[str, Any]:
+        """Of a run on this family: the fewer sequences, the more of the hidden units are left out."""
+        dropout = 0.5 if len(self.train) <= FEW else 0.1
+        return training | {"network": {"width": 16, "hidden": 160, "depth": 3, "dropout": dropout}}
+
+    def measure(self, model: Model, seed: int, dimension: float | None = None) -> dict[str, Any]:
+        """Figures of samples that have the conditions of training sequences drawn at random."""
+        rows = np.random.default_rng([seed, 1]).integers(len(self.train), size=COUNT)
+        condition = {name: np.asarray(value)[rows] for name, value in self.train.condition.items()}
+        started = time.monotonic()
+        with progress("sampling RNAs") as update:
+            samples = model.sample(
+                COUNT,
+                seed=1000 + seed,
+                condition=condition or None,
+                dimension=dimension,
+                evaluations=EVALUATIONS,
+                on_state=update,
+            )
+        seconds = time.monotonic() - started
+        return self.judged([text_of(sample) for sample in samples]) | {"seconds": round(seconds, 1)}
+
+    def judged(self, texts: Sequence[str]) -> dict[str, Any]:
+        """Figures by column where they have columns, otherwise those of plain letters; and those of the judges."""
+        frame = self.reference.frame
+        by_column = {len(text) for text in texts} == {len(frame)}
+        figures: dict[str, Any] = evaluate(texts, self.reference) if by_column else self._plainly(texts)
+        return figures | rna_judges.evaluate(texts, self.reference.real, self.model, self.genes)
+
+    def _plainly(self, texts: Sequence[str]) -> dict[str, Any]:
+        return {
+            "count": float(len(texts)),
+            "unique": len(set(texts)) / len(texts),
+            "copies": sum(text in self.reference.known for text in texts) / len(texts),
+            **{f"{size}-mers": kmers_apart(texts, self.reference.real, size) for size in (3, 4)},
+        }
+
+
+@cache
+def task_named(name: str) -> Task:
+    """The parts of a family by name, the same at every call."""
+    train, held_out = Sequences().dataset(name).split(HELD_OUT, SPLIT_SEED)
+    return Task(train, *held_out.split(0.5, SPLIT_SEED), FAMILIES[name].model(), name == "trna")
+
+
+def held_out(task: Task, seed: int) -> list[str]:
+    """Real members in the place of samples: the floor."""
+    texts = _texts(task.floor)
+    order = np.random.default_rng([seed, 4]).permutation(len(texts))[:COUNT]
+    return [texts[i] for i in order]
+
+
+def in_another_order(task: Task, seed: int) -> list[str]:
+    """Training members drawn at random, the letters of each shuffled with its pairs of neighbours kept."""
+    rng = np.random.default_rng([seed, 5])
+    texts = [without_gaps(text) for text in task.reference.train]
+    return [shuffled(texts[i], rng) for i in rng.integers(len(texts), size=COUNT)]
+
+
+def chain(task: Task, seed: int) -> list[str]:
+    """A Markov chain of order 3 along the letters."""
+    rng = np.random.default_rng([seed, 6])
+    texts = [without_gaps(text) for text in task.reference.train]
+    law, longest = Markov(texts, 3), max(map(len, texts))
+    return [law.draw(rng, longest) for _ in range(COUNT)]
+
+
+def emitted(task: Task, seed: int) -> list[str]:
+    """Draws of the family's covariance model, which has seen the held-out members too."""
+    return infernal.emitted(task.model, COUNT, seed)
+
+
+LADDER: dict[str, Callable[[Task, int], list[str]]] = {
+    "held-out members (floor)": held_out,
+    "neighbours kept, order lost": in_another_order,
+    "Markov chain of order 3": chain,
+    "covariance model (cmemit)": emitted,
+}
+
+
+def _baseline(task: Task, draw: Callable[[Task, int], list[str]], seed: int) -> dict[str, Any]:
+    try:
+        return task.judged(draw(task, seed))
+    except PfgmError as error:  # what draws is not installed
+        return {"missing": str(error)}
+
+
+def _texts(data: Dataset) -> list[str]:
+    return [text_of(record) for record in data.objects]
+
+
+def _table(study: str, arguments: argparse.Namespace, training: dict[str, Any]) -> Table:
+    table = Table(f"rna-{study}-{arguments.data}", arguments.results)
+    table.describe(
+        {
+            "data": {"name": arguments.data, "held out": HELD_OUT, "split": "by groups that are alike"},
+            "count": COUNT,
+            "evaluations": EVALUATIONS,
+            "conditions": "those of random training sequences",
+            "training": training,
+        },
+        again=arguments.again,
+        command=f"pfgm benchmark rna {study} --data {arguments.data}",
+        machine=machine(arguments.device),
+    )
+    return table
+
+
+STUDIES: dict[str, Callable[[argparse.Namespace], None]] = {"sweep": sweep, "headline": headline, "ship": ship}
+BENCHMARK = Benchmark("rna", "families of RNAs against D, held-out members and baselines", main)

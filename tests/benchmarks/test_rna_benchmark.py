@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks import rna, tables
+from benchmarks.runner import Table
+from modalities.sequences import infernal
+from modalities.sequences.objects import records
+from pfgm_science.data import Dataset
+from pfgm_science.errors import PfgmError
+
+STRUCTURE = "((((....))))"
+
+
+def few(seed: int, count: int) -> Dataset:
+    """Hairpins whose sides pair."""
+    rng = np.random.default_rng(seed)
+    other = {"A": "U", "C": "G", "G": "C", "U": "A"}
+    texts = []
+    for _ in range(count):
+        side = rng.choice(list("ACGU"), 4)
+        texts.append("".join(side) + "".join(rng.choice(list("ACGU"), 4)) + "".join(other[x] for x in side[::-1]))
+    frame = {"columns": [str(i) for i in range(12)], "regions": [], "structure": STRUCTURE, "scheme": ""}
+    return Dataset(
+        records(texts), {"isotype": rng.choice(["A", "B"], count)}, details={"alphabet": "rna", "frame": frame}
+    )
+
+
+@pytest.fixture(autouse=True)
+def task(monkeypatch: pytest.MonkeyPatch) -> rna.Task:
+    tiny: dict[str, Any] = {"steps": 3, "batch_size": 8}
+    task = rna.Task(few(0, 60), few(1, 20), few(2, 20), b"a model", False)
+    monkeypatch.setattr(rna, "task_named", lambda name: task)
+    monkeypatch.setattr(rna, "COUNT", 12)
+    monkeypatch.setattr(rna, "SHORT", rna.SHORT | tiny)
+    monkeypatch.setattr(rna, "LONG", rna.LONG | tiny)
+
+    def absent(*_: object) -> list[str]:
+        raise PfgmError("cmemit is not there")
+
+    monkeypatch.setattr(infernal, "emitted", absent)
+    monkeypatch.setattr(rna.rna_judges, "evaluate", lambda texts, *_: {"bits": float(len(texts))})
+    return task
+
+
+def test_the_long_run_stands_above_its_ladder(tmp_path: Path) -> None:
+    words = ["headline", "--runs", str(tmp_path / "runs"), "--results", str(tmp_path)]
+    assert rna.main(words) == 0
+    table = Table("rna-headline-trna", tmp_path)
+    assert len(table.cells) == 3 + 3 * len(rna.LADDER)
+    floor = table.find({"baseline": "held-out members (floor)", "seed": 0})
+    assert floor is not None and floor["pairs"] == 1 and floor["bits"] == 12
+    chain = table.find({"baseline": "Markov chain of order 3", "seed": 1})
+    assert chain is not None and chain["count"] == 12 and "pairs" not in chain
+    emitted = table.find({"baseline": "covariance model (cmemit)", "seed": 0})
+    assert emitted == {"missing": "cmemit is not there"}
+    assert "| D = 512 |" in tables.render("rna-headline-trna", tmp_path)
+
+
+def test_the_sweep_has_both_ways(tmp_path: Path) -> None:
+    words = ["sweep", "--dimensions", "64", "inf", "--seeds", "0"]
+    assert rna.main([*words, "--runs", str(tmp_path / "runs"), "--results", str(tmp_path)]) == 0
+    assert len(Table("rna-sweep-trna", tmp_path).cells) == 4
+    assert "one network for every D, D = inf" in tables.render("rna-sweep-trna", tmp_path)
+
+
+def test_letters_in_another_order_are_those_of_training_members(task: rna.Task) -> None:
+    known = {"".join(sorted(text)) for text in task.reference.train}
+    found = rna.in_another_order(task, 0)
+    assert len(found) == 12 and {"".join(sorted(text)) for text in found} <= known
+    assert found == rna.in_another_order(task, 0) != rna.in_another_order(task, 1)
+
+
+def test_only_trna_ships() -> None:
+    with pytest.raises(PfgmError, match="only the model of trna ships"):
+        rna.main(["ship", "--data", "cobalamin"])
