@@ -419,9 +419,9 @@ def _condition(
 
 
 def _numbers_or_classes(values: Sequence[str]) -> np.ndarray[Any, Any]:
-    """Float64 [n] where all of them are finite numbers, else their text."""
+    """Float64 [n] where all of them are finite numbers, else their text ("1_2" is a name, whatever Python reads)."""
     try:
-        numbers = np.array([float(value) for value in values])
+        numbers = np.array([float(value.replace("_", "?")) for value in values])
     except ValueError:
         return np.array(values)
     return numbers if np.isfinite(numbers).all() else np.array(values)

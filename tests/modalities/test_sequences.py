@@ -320,6 +320,8 @@ def test_several_columns_are_several_conditions(tmp_path: Path) -> None:
         "clone_id": ["7", "x"],
     }
     assert str(data.rejected[0]) == "a.tsv, line 4 (c): its v_family is empty: it has no label"
+    for values, kept in ((["1", "2.5e-1"], [1.0, 0.25]), (["1_2", "3"], ["1_2", "3"]), (["1", "nan"], ["1", "nan"])):
+        assert formats._numbers_or_classes(values).tolist() == kept
     kinds = {spec.name: spec.kind for spec in describe(data.condition)}
     assert kinds["v_identity"] == "vector" and kinds["clone_id"] == kinds["v_family"] == "class"
     assert len(read(path, label="v_identity")) == 3
