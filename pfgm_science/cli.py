@@ -370,6 +370,7 @@ def _sample(parser: Parser) -> None:
         metavar="LOW,HIGH",
         help="noise levels of the steps that are repeated, for data of size 0.5 (all; with a part of a graph 0.1,3)",
     )
+    parser.add_argument("--structure", metavar="DOT-BRACKET", help="that samples fit (RNA, DNA): '((((....))))'")
     design = parser.add_argument_group("regions of a template drawn anew (sequences)")
     design.add_argument("--template", metavar="FILE", help="one object; all that is not redesigned stays as it is")
     design.add_argument("--redesign", action="append", default=[], metavar="REGION", help="CDR-H3; again for more")

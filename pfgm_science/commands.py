@@ -28,7 +28,7 @@ from pfgm_science.adapters import Adapter
 from pfgm_science.cli import LEFT_OUT, nearest, rank
 from pfgm_science.condition import ConditionSpec
 from pfgm_science.config import parse_value, read_toml
-from pfgm_science.constraints import Keeps, Known
+from pfgm_science.constraints import Around, Keeps, Known
 from pfgm_science.data import Dataset
 from pfgm_science.errors import ConfigError, DataError, PfgmError
 from pfgm_science.files import write_bytes
@@ -105,6 +105,7 @@ def sample(args: argparse.Namespace) -> int:
     if args.sizes is not None and args.keep is not None:
         raise ConfigError("--sizes: what is kept by a mask has its size already; leave one of the two out")
     how["sizes"] = None if keep is not None else sizes_of(args.sizes, count, args.seed)
+    how["around"] = _fold(model, args)
     if keep is None and how["measurement"] is None and (args.repeats, args.repeats_interval) != (None, None):
         raise ConfigError("--repeats and --repeats-interval are for what is known: they need --keep or --measure")
     out = _drawn(model, args, how, "samples", lambda: model.sample(count, **how))
@@ -136,6 +137,18 @@ def _designed(model: Model, args: argparse.Namespace, how: Drawing) -> int:
     out = _drawn(model, args, how, "designs", lambda: job.draw(model, count, **how_far, **how))
     print(f"{out}: {count:,} designs")
     return 0
+
+
+def _fold(model: Model, args: argparse.Namespace) -> Around | None:
+    """What --structure asks of samples."""
+    if args.structure is None:
+        return None
+    if not hasattr(model.adapter, "fold"):
+        raise ConfigError(f"--structure: {model.adapter.name} do not fold")
+    if (args.given, args.keep, args.measure, args.sizes, args.template) != (None, None, None, None, None):
+        raise ConfigError("--structure goes with neither --from, --keep, --measure, --sizes nor --template")
+    around: Around = model.adapter.fold(args.structure)
+    return around
 
 
 def _designer(args: argparse.Namespace) -> str:

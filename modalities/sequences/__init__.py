@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from modalities.sequences.adapter import Sequences
     from modalities.sequences.design import Design
+    from modalities.sequences.fold import Fold
 
-__all__ = ["Design", "Sequences"]
+__all__ = ["Design", "Fold", "Sequences"]
 
 
 def __getattr__(name: str) -> Any:
@@ -20,4 +21,8 @@ def __getattr__(name: str) -> Any:
         from modalities.sequences.design import Design
 
         return Design
+    if name == "Fold":
+        from modalities.sequences.fold import Fold
+
+        return Fold
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

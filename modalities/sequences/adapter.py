@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from modalities.sequences.design import Design
+    from modalities.sequences.fold import Fold
     from pfgm_science.report import Section
 
 PSEUDOCOUNT = 0.5  # of each symbol in each column: what was never seen is unlikely, not impossible
@@ -183,6 +184,12 @@ class Sequences:
         from modalities.sequences.design import asked
 
         return asked(template, **words)
+
+    def fold(self, structure: str) -> Fold:
+        """What the command line makes of `--structure`."""
+        from modalities.sequences.fold import Fold
+
+        return Fold(structure)
 
     def layout(self, columns: range) -> list[int]:
         """The columns of a region, from its start, in the order in which longer loops come to have letters in them.
