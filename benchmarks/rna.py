@@ -23,12 +23,12 @@ import numpy as np
 import modalities.sequences
 from benchmarks import tables
 from benchmarks.runner import Benchmark, Table, dimension_argument, machine, parser, shipped, trained
-from modalities.sequences import Sequences, infernal, rna_judges
+from modalities.sequences import Fold, Sequences, infernal, rna_judges
 from modalities.sequences.alphabet import RNA
 from modalities.sequences.baselines import Markov, shuffled
-from modalities.sequences.frame import Frame
+from modalities.sequences.frame import Frame, pairs_of
 from modalities.sequences.metrics import Reference, evaluate, kmers_apart
-from modalities.sequences.objects import text_of, without_gaps
+from modalities.sequences.objects import records, text_of, without_gaps
 from modalities.sequences.rna_sets import FAMILIES
 from pfgm_science.data import Dataset
 from pfgm_science.errors import ConfigError, PfgmError
@@ -52,10 +52,23 @@ SHORT: dict[str, Any] = {
 }
 LONG: dict[str, Any] = SHORT | {"steps": 40_000, "ema_half_life": 200_000}
 HEADLINE_DIMENSION = 512.0
+MIXED = ("trna", "5s-rrna")  # whose letters without columns the model of free lengths learns
+TARGETS, EACH = 50, 4  # folds of held-out members, and designs to each
+STRENGTHS = (0.0, 1.0, 2.0)
+FREE: dict[str, Any] = {
+    "steps": 3000,
+    "batch_size": 32,
+    "learning_rate": 1e-3,
+    "decay": "cosine",
+    "ema_half_life": 10_000,
+    "dimension": 512.0,
+    "network": {"width": 64, "depth": 4, "heads": 4, "dropout": 0.1, "self_conditioning": False},
+}
 
 EXAMPLES = """  pfgm benchmark rna sweep              D, two seeds, one network for every D (goes on where it was cut)
   pfgm benchmark rna headline           the long run and the ladder, of tRNA
   pfgm benchmark rna headline --data 5s-rrna
+  pfgm benchmark rna structures         designs to the folds of held-out members
   pfgm benchmark rna ship               the long run on tRNA into the package"""
 
 
@@ -113,6 +126,54 @@ def ship(arguments: argparse.Namespace) -> None:
     shipped(headline_model(arguments), path, "pfgm benchmark rna ship", figures)
 
 
+def structures(arguments: argparse.Namespace) -> None:
+    """Designs to the folds of held-out members, beside free samples of the same lengths."""
+    table = Table("rna-structures", arguments.results)
+    table.describe(
+        {
+            "data": {"names": MIXED, "held out": HELD_OUT, "split": "by groups that are alike", "letters": "alone"},
+            "targets": TARGETS,
+            "each": EACH,
+            "evaluations": EVALUATIONS,
+            "training": FREE,
+        },
+        again=arguments.again,
+        command="pfgm benchmark rna structures",
+        machine=machine(arguments.device),
+    )
+    for seed in range(3):
+        for strength in (None, *STRENGTHS):
+            table.cell({"strength": strength, "seed": seed}, partial(_folded, arguments, strength, seed))
+    print(tables.render("rna-structures", arguments.results))
+
+
+def _folded(arguments: argparse.Namespace, strength: float | None, seed: int) -> dict[str, float]:
+    """How often the fold of lowest energy is the target. strength: of `Fold`, None for samples that are not told it."""
+    train = [without_gaps(text) for name in MIXED for text in _texts(task_named(name).train)]
+    model = trained(arguments, "structures", Sequences(), Dataset(records(train), details={"alphabet": "rna"}), FREE)
+    real = [without_gaps(text) for name in MIXED for text in _texts(task_named(name).real)]
+    order = np.random.default_rng([seed, 7]).permutation(len(real))[:TARGETS]
+    same, apart, texts = [], [], []
+    with progress("drawing to structures") as update:
+        for number, target in enumerate(rna_judges.fold(real[i])[0] for i in order):
+            how = {"sizes": len(target)} if strength is None else {"around": Fold(target, strength)}
+            drawn = model.sample(EACH, seed=seed * TARGETS + number, evaluations=EVALUATIONS, **how)
+            for text in map(text_of, drawn):
+                found = set(pairs_of(rna_judges.fold(text)[0]))
+                wanted = set(pairs_of(target))
+                same.append(found == wanted)
+                apart.append(len(found ^ wanted) / (2 * len(wanted)))
+                texts.append(text)
+            update(number + 1, TARGETS)
+    return {
+        "designs": float(len(texts)),
+        "as the target": float(np.mean(same)),
+        "pairs apart": float(np.mean(apart)),
+        "unique": len(set(texts)) / len(texts),
+        "GC": float(np.mean([(text.count("G") + text.count("C")) / len(text) for text in texts])),
+    }
+
+
 def headline_model(arguments: argparse.Namespace) -> Model:
     """The network of the long run."""
     task = task_named(arguments.data)
@@ -140,7 +201,9 @@ class Task:
     def settings(self, training: dict[str, Any]) -> dict[str, Any]:
         """Of a run on this family: the fewer sequences, the more of the hidden units are left out."""
         dropout = 0.5 if len(self.train) <= FEW else 0.1
-        return training | {"network": {"width": 16, "hidden": 160, "depth": 3, "dropout": dropout}}
+        return training | {
+            "network": {"width": 16, "hidden": 160, "depth": 3, "dropout": dropout, "self_conditioning": False}
+        }
 
     def measure(self, model: Model, seed: int, dimension: float | None = None) -> dict[str, Any]:
         """Figures of samples that have the conditions of training sequences drawn at random."""
@@ -245,5 +308,10 @@ def _table(study: str, arguments: argparse.Namespace, training: dict[str, Any]) 
     return table
 
 
-STUDIES: dict[str, Callable[[argparse.Namespace], None]] = {"sweep": sweep, "headline": headline, "ship": ship}
+STUDIES: dict[str, Callable[[argparse.Namespace], None]] = {
+    "sweep": sweep,
+    "headline": headline,
+    "structures": structures,
+    "ship": ship,
+}
 BENCHMARK = Benchmark("rna", "families of RNAs against D, held-out members and baselines", main)

@@ -437,6 +437,17 @@ def sequences(name: str, figures: Mapping[str, str]) -> Callable[[Path], str]:
     return made
 
 
+def structures(results: Path) -> str:
+    """RNAs to a target structure: a row a strength, over seeds."""
+    table = Table("rna-structures", results)
+    columns = ("as the target", "pairs apart", "unique", "GC")
+    rows = []
+    for strength in sorted({c["key"]["strength"] for c in table.cells}, key=lambda s: -1 if s is None else s):
+        said = "not told the target" if strength is None else f"told, strength {strength:g}"
+        rows.append([said, *(_over_seeds(table, name, 3, strength=strength) for name in columns)])
+    return markdown(["samples", *columns], rows)
+
+
 DESIGN_WAYS = ("templates", "the model", "IgLM", "natural loops (floor)", "letter frequencies")
 DESIGN_COUNTS = ("rest kept", "length as asked")
 DESIGN_SHARES = {"recovery": "recovery", "unique": "unique", "loops of training": "copies"}
@@ -529,6 +540,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "graph-judges": graph_judges,
     "simplex": simplex,
     **{f"antibody-{study}": sequences(f"antibody-{study}", ANTIBODY_FIGURES) for study in ANTIBODY_STUDIES},
+    "rna-structures": structures,
     **{f"rna-{study}": sequences(f"rna-{study}", RNA_FIGURES) for study in RNA_STUDIES},
     "designs": designs,
     "designs-throughput": designs_throughput,

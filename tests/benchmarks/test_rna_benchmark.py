@@ -23,7 +23,8 @@ def few(seed: int, count: int) -> Dataset:
     texts = []
     for _ in range(count):
         side = rng.choice(list("ACGU"), 4)
-        texts.append("".join(side) + "".join(rng.choice(list("ACGU"), 4)) + "".join(other[x] for x in side[::-1]))
+        loop = "".join(rng.choice(list("ACGU"), 3)) + rng.choice(list("A-"))
+        texts.append("".join(side) + loop + "".join(other[x] for x in side[::-1]))
     frame = {"columns": [str(i) for i in range(12)], "regions": [], "structure": STRUCTURE, "scheme": ""}
     return Dataset(
         records(texts), {"isotype": rng.choice(["A", "B"], count)}, details={"alphabet": "rna", "frame": frame}
@@ -78,3 +79,27 @@ def test_letters_in_another_order_are_those_of_training_members(task: rna.Task) 
 def test_only_trna_ships() -> None:
     with pytest.raises(PfgmError, match="only the model of trna ships"):
         rna.main(["ship", "--data", "cobalamin"])
+
+
+def test_designs_to_a_structure_stand_beside_samples_that_are_not_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = {"width": 8, "depth": 1, "heads": 2}
+    monkeypatch.setattr(rna, "FREE", rna.FREE | {"steps": 3, "batch_size": 8, "network": network})
+    monkeypatch.setattr(rna, "TARGETS", 3)
+    monkeypatch.setattr(rna, "EVALUATIONS", 5)
+    # a stand-in of the folding: the target where all of its pairs bond
+    bonds = {"GC", "CG", "AU", "UA", "GU", "UG"}
+
+    def fold(text: str) -> tuple[str, float]:
+        paired = 4 if all(text[i] + text[-1 - i] in bonds for i in range(4)) else 1
+        return "(" * paired + "." * (len(text) - 2 * paired) + ")" * paired, 0.0
+
+    monkeypatch.setattr(rna.rna_judges, "fold", fold)
+    assert rna.main(["structures", "--runs", str(tmp_path / "runs"), "--results", str(tmp_path)]) == 0
+    table = Table("rna-structures", tmp_path)
+    assert len(table.cells) == 3 * 4
+    told, free = (table.select(strength=s)[0]["figures"] for s in (0.0, None))
+    assert told["as the target"] == 1 and told["pairs apart"] == 0 and told["designs"] == 12
+    assert free["as the target"] < 0.5
+    assert "| not told the target |" in tables.render("rna-structures", tmp_path)
