@@ -9,7 +9,7 @@ import pytest
 from benchmarks import rna, tables
 from benchmarks.runner import Table
 from modalities.sequences import infernal
-from modalities.sequences.objects import records
+from modalities.sequences.objects import records, without_gaps
 from pfgm_science.data import Dataset
 from pfgm_science.errors import PfgmError
 
@@ -70,7 +70,7 @@ def test_the_sweep_has_both_ways(tmp_path: Path) -> None:
 
 
 def test_letters_in_another_order_are_those_of_training_members(task: rna.Task) -> None:
-    known = {"".join(sorted(text)) for text in task.reference.train}
+    known = {"".join(sorted(without_gaps(text))) for text in task.reference.train}
     found = rna.in_another_order(task, 0)
     assert len(found) == 12 and {"".join(sorted(text)) for text in found} <= known
     assert found == rna.in_another_order(task, 0) != rna.in_another_order(task, 1)
