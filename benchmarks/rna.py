@@ -40,7 +40,6 @@ HELD_OUT, SPLIT_SEED = 0.2, 0
 COUNT, EVALUATIONS = 1000, 35
 DIMENSIONS = (64.0, 128.0, 512.0, 2048.0, math.inf)
 DIMENSION_RANGE = (32.0, 4096.0)
-FEW = 2000  # sequences of a family, up to which half of the hidden units are left out in training
 SETS = ("trna", "5s-rrna", "rnase-p", "cobalamin")
 SHORT: dict[str, Any] = {
     "steps": 12_000,
@@ -49,6 +48,7 @@ SHORT: dict[str, Any] = {
     "decay": "cosine",
     "ema_half_life": 60_000,
     "condition_dropout": 0.3,
+    "network": {"width": 16, "hidden": 160, "depth": 3},  # and what the adapter's recipe says of so many sequences
 }
 LONG: dict[str, Any] = SHORT | {"steps": 40_000, "ema_half_life": 200_000}
 HEADLINE_DIMENSION = 512.0
@@ -62,7 +62,7 @@ FREE: dict[str, Any] = {
     "decay": "cosine",
     "ema_half_life": 10_000,
     "dimension": 512.0,
-    "network": {"width": 64, "depth": 4, "heads": 4, "dropout": 0.1, "self_conditioning": False},
+    "network": {"width": 64, "depth": 4, "heads": 4},
 }
 
 EXAMPLES = """  pfgm benchmark rna sweep              D, two seeds, one network for every D (goes on where it was cut)
@@ -93,7 +93,7 @@ def sweep(arguments: argparse.Namespace) -> None:
         if table.find(key) is None:
             of = {"dimension": D} if way == "trained" else {"dimension": 512.0, "dimension_range": DIMENSION_RANGE}
             run = f"d{D:g}" if way == "trained" else "any"
-            settings = task.settings(SHORT) | of | {"seed": seed}
+            settings = SHORT | of | {"seed": seed}
             model = trained(arguments, f"{arguments.data}-{run}-seed{seed}", Sequences(), task.train, settings)
             table.cell(key, partial(task.measure, model, seed, D))
     print(tables.render(table.path.stem, arguments.results))
@@ -177,7 +177,7 @@ def _folded(arguments: argparse.Namespace, strength: float | None, seed: int) ->
 def headline_model(arguments: argparse.Namespace) -> Model:
     """The network of the long run."""
     task = task_named(arguments.data)
-    settings = task.settings(LONG) | {"dimension": HEADLINE_DIMENSION, "seed": 0}
+    settings = LONG | {"dimension": HEADLINE_DIMENSION, "seed": 0}
     return trained(arguments, f"{arguments.data}-headline", Sequences(), task.train, settings)
 
 
@@ -197,13 +197,6 @@ class Task:
     @cached_property
     def reference(self) -> Reference:
         return Reference(_texts(self.real), _texts(self.train), RNA, Frame.restore(self.train.details["frame"]))
-
-    def settings(self, training: dict[str, Any]) -> dict[str, Any]:
-        """Of a run on this family: the fewer sequences, the more of the hidden units are left out."""
-        dropout = 0.5 if len(self.train) <= FEW else 0.1
-        return training | {
-            "network": {"width": 16, "hidden": 160, "depth": 3, "dropout": dropout, "self_conditioning": False}
-        }
 
     def measure(self, model: Model, seed: int, dimension: float | None = None) -> dict[str, Any]:
         """Figures of samples that have the conditions of training sequences drawn at random."""

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from modalities.sequences.fold import Fold
     from pfgm_science.report import Section
 
+FEW, MANY = 2000, 10_000  # sequences, up to which a network is held back much, and a little
 PSEUDOCOUNT = 0.5  # of each symbol in each column: what was never seen is unlikely, not impossible
 
 
@@ -222,9 +223,14 @@ class Sequences:
         return SequenceMLP(self.length, self.codebook, prior, config, specs, pairs)
 
     def recipe(self, count: int) -> dict[str, Any]:
-        """Noise levels where letters are decided: about a third of the distance between two of them."""
+        """Noise levels where letters are decided: about a third of the distance between two of them.
+
+        The fewer the sequences, the sooner are they learnt by heart: more of the hidden units are left out in training,
+        and the network is not shown its estimate, which it would trust too much (docs/benchmarks.md, RNA).
+        """
         return {
             "dimension": 512.0,
+            "network": {} if count > MANY else {"dropout": 0.5 if count <= FEW else 0.1, "self_conditioning": False},
             "levels": {
                 "mean": round(math.log(0.35 * self.codebook.distance), 3),
                 "std": 1.0,

@@ -532,3 +532,9 @@ def test_the_command_line_trains_from_standard_input_and_counts_what_it_made_nor
     out = tmp_path / "new.fasta"
     assert main(["sample", run, "--count", "3", "--out", str(out)]) == 0
     assert len(read(out)) == 3
+
+
+def test_fewer_sequences_hold_the_network_back_more() -> None:
+    few, some, many = (Sequences().recipe(count)["network"] for count in (500, 5000, 50_000))
+    assert few["dropout"] > some["dropout"] > 0 and many == {}
+    assert few["self_conditioning"] is some["self_conditioning"] is False
