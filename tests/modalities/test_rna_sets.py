@@ -108,3 +108,9 @@ def test_sources_that_cannot_be_fetched_say_which_file_to_bring(monkeypatch: pyt
     monkeypatch.setenv("PATH", "")
     with pytest.raises(PfgmError, match=r"deb-src lines .* or the file some_1.0.orig.tar.gz in .*PFGM_CACHE"):
         Package("some", "1.0-1", "some_1.0.orig.tar.gz", "0" * 64, "CC0").member("a")
+
+
+def test_few_of_a_group_are_kept_in_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rna_sets, "ALIKE_KEPT", 2)
+    data = Dataset(["A", "C", "G", "U", "AA"], groups=np.array([3, 0, 3, 3, 0]))
+    assert rna_sets._few_alike(data).objects == ["A", "C", "G", "AA"]

@@ -535,6 +535,6 @@ def test_the_command_line_trains_from_standard_input_and_counts_what_it_made_nor
 
 
 def test_fewer_sequences_hold_the_network_back_more() -> None:
-    few, some, many = (Sequences().recipe(count)["network"] for count in (500, 5000, 50_000))
+    few, some, many = (Sequences(alphabet="rna").recipe(count)["network"] for count in (500, 5000, 50_000))
     assert few["dropout"] > some["dropout"] > 0 and many == {}
     assert few["self_conditioning"] is some["self_conditioning"] is False
