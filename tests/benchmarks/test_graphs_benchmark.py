@@ -123,3 +123,17 @@ def test_a_judge_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setitem(__import__("sys").modules, "synthetic_graph_benchmarks.spectre_utils", None)
     with pytest.raises(graph_judges.PfgmError, match="pip install"):
         graph_judges._judge("synthetic_graph_benchmarks.spectre_utils")
+
+
+def test_both_are_timed_alike_on_one_thread() -> None:
+    from threadpoolctl import threadpool_info
+
+    seen: list[set[int]] = []
+
+    def measure() -> str:
+        seen.append({pool["num_threads"] for pool in threadpool_info()})
+        return "said"
+
+    answer, seconds = graph_judges._fastest(measure)
+    assert answer == "said" and seconds >= 0
+    assert seen == [{1}] * graph_judges.REPEATS
