@@ -96,6 +96,7 @@ class Graphs:
         from modalities.graphs.objects import checked
 
         graphs, _ = checked(objects, self.names)
+        graphs = self._settled(graphs)
         layout = self.layout
         sizes = torch.tensor([int(graph.num_nodes) for graph in graphs], dtype=torch.long)
         if len(sizes) and int(sizes.max()) > layout.nodes:
@@ -108,6 +109,7 @@ class Graphs:
         pairs = torch.zeros(len(graphs), layout.pairs, layout.pair_channels)
         pairs[:, :, 0] = -1 - self.centre
         for i, graph in enumerate(graphs):
+            self._check_attributes(graph, i)
             low, high = graph.edge_index
             upper = low < high
             place = layout.place(low[upper], high[upper])
@@ -225,6 +227,8 @@ class Graphs:
         """Parts of a report: real beside generated objects, and the nearest training ones where they are known."""
         from modalities.graphs.views import sections
 
+        real, generated = self._settled(real), self._settled(generated)
+        nearest = None if nearest is None else self._settled(nearest)
         parts: list[Section] = sections(real, generated, nearest, distances, self.names)
         return parts
 
@@ -239,6 +243,27 @@ class Graphs:
             state, chance = (self._presence(batch, size) for batch in (at.state, at.estimate))
             panels.append((at.sigma, state, (chance + 1).clip(0, 2) / 2))
         return on_its_way(panels)
+
+    def _settled(self, graphs: Any) -> Any:
+        """Molecules with their charges where this adapter knows charges: files leave out those that are all 0."""
+        from torch_geometric.data import Data
+
+        known = any(attribute.name == "charge" for attribute in self.nodes)
+        if not known or not all(isinstance(graph, Data) and "z" in graph for graph in graphs):
+            return graphs
+        from modalities.graphs.molecules import settle_charges
+
+        return graphs if all("charge" in graph for graph in graphs) else settle_charges(graphs, needed=True)
+
+    def _check_attributes(self, graph: Any, index: int) -> None:
+        """DataError where a graph lacks an attribute that this adapter knows."""
+        edges = self.edges if graph.edge_index.shape[1] else ()
+        for place, attributes in (("node", self.nodes), ("edge", edges)):
+            for attribute in attributes:
+                if attribute.name not in graph:
+                    raise DataError(
+                        f"graph {index} lacks the {place} attribute {attribute.name!r}, which all must have"
+                    )
 
     def _presence(self, batch: Batch, size: int) -> np.ndarray:
         """+1 where the first graph of a batch has an edge and -1 where it has none, noisy as it is: [size, size]."""

@@ -158,9 +158,12 @@ def scaffold(data: Data) -> tuple[Data, Tensor] | None:
     return _induced(data, index), index
 
 
-def settle_charges(molecules: Sequence[Data]) -> list[Data]:
-    """The molecules, all with `charge` if any atom of any is charged, all without it if none is; inputs stay as is."""
-    charged = any(bool(data.charge.any()) for data in molecules if "charge" in data)
+def settle_charges(molecules: Sequence[Data], needed: bool = False) -> list[Data]:
+    """The molecules, all with `charge` if it is needed or any atom of any is charged, all without it otherwise.
+
+    Inputs stay as they are.
+    """
+    charged = needed or any(bool(data.charge.any()) for data in molecules if "charge" in data)
     settled = []
     for data in molecules:
         copy = data.clone()
