@@ -10,7 +10,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch_geometric.data import Data
+from torch_geometric.data import Batch as PyGBatch
+from torch_geometric.data import Data, InMemoryDataset
+from torch_geometric.transforms import AddRandomWalkPE
 
 import modalities.graphs
 import pfgm_science as pfgm
@@ -192,6 +194,18 @@ def test_networkx_graphs_of_a_model_of_pyg_graphs_on_request() -> None:
     for graph, same in zip(new, asked, strict=True):
         assert type(same) is nx.Graph and same.number_of_edges() == graph.num_edges // 2
         assert {row["kind"] for _, row in same.nodes(data=True)} <= {"a", "b"}
+
+
+def test_a_pyg_data_set_with_a_transform_of_pyg() -> None:
+    class Paths(InMemoryDataset):
+        def __init__(self) -> None:
+            super().__init__(None, transform=AddRandomWalkPE(3, attr_name="walks"))
+            self.data, self.slices = self.collate(from_networkx(PATHS)[0])
+
+    trained = pfgm.fit(Graphs(), Paths(), **TINY)
+    new = trained.sample(3, evaluations=4)
+    assert all(graph.walks.shape == (graph.num_nodes, 3) and graph.walks.is_floating_point() for graph in new)
+    assert PyGBatch.from_data_list(new).num_graphs == 3
 
 
 def test_what_a_run_on_large_graphs_costs_is_said_before(caplog: pytest.LogCaptureFixture) -> None:
