@@ -64,6 +64,17 @@ class Graphs:
         return Layout(most, channels(self.nodes), 1 + channels(self.edges))
 
     @property
+    def places(self) -> dict[str, str]:
+        """Attribute -> "node" or "edge", whichever it is of."""
+        nodes, edges = self.keys
+        return dict.fromkeys(nodes, "node") | dict.fromkeys(edges, "edge")
+
+    @property
+    def keys(self) -> tuple[list[str], list[str]]:
+        """Names of the attributes of nodes, and of edges."""
+        return [attribute.name for attribute in self.nodes], [attribute.name for attribute in self.edges]
+
+    @property
     def centre(self) -> float:
         """The mean of a pair that is +1 where there is an edge and -1 where there is none."""
         return 2 * self.density - 1
@@ -95,7 +106,7 @@ class Graphs:
         """A pair is +1 with an edge and -1 without, less their mean; then the channels of its attributes, 0 without."""
         from modalities.graphs.objects import checked
 
-        graphs, _ = checked(objects, self.names)
+        graphs, _ = checked(objects, self.names, self.places)
         graphs = self._settled(graphs)
         layout = self.layout
         sizes = torch.tensor([int(graph.num_nodes) for graph in graphs], dtype=torch.long)
@@ -136,7 +147,7 @@ class Graphs:
             ends = torch.stack([low[present], high[present]], 1)
             graph = simple(size, ends, decode_all(self.nodes, nodes[:size]), decode_all(self.edges, pairs[present, 1:]))
             graphs.append(graph)
-        return networks(graphs, self.names) if self.kind == "networkx" else graphs
+        return networks(graphs, self.names, self.keys) if self.kind == "networkx" else graphs
 
     def template(self, count: int, seed: int) -> Batch:
         """Sizes as often as they occur among the data."""

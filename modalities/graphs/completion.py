@@ -50,9 +50,9 @@ class Part:
         """The samples, in place, with the real numbers of the part to the last bit: encoding has rounded them."""
         from modalities.graphs.objects import checked, networks
 
-        graphs, _ = checked([self.graph], adapter.names)
+        graphs, _ = checked([self.graph], adapter.names, adapter.places)
         if adapter.kind == "networkx":
-            (given,) = networks(graphs, adapter.names)
+            (given,) = networks(graphs, adapter.names, adapter.keys)
             for sample in samples:
                 for node, row in given.nodes(data=True):
                     sample.nodes[node].update(row)
@@ -74,8 +74,8 @@ class Part:
     def _check_attributes(self, adapter: Any) -> None:
         from modalities.graphs.objects import checked
 
-        (part,), _ = checked([self.graph], adapter.names)
-        known = {attribute.name for attribute in (*adapter.nodes, *adapter.edges)}
+        (part,), _ = checked([self.graph], adapter.names, adapter.places)
+        known = adapter.places
         for key, value in items(part):
             if key not in known and not (key == "charge" and not value.any()):  # neutral, as all that it knows
                 words = ", ".join(map(repr, sorted(known))) or "none"

@@ -309,3 +309,19 @@ def test_molecules_without_charges_are_neutral_where_charges_are_known() -> None
     assert "charge" not in plain.sample(1, keep=Part(molecule(0, 0)), evaluations=4)[0]
     with pytest.raises(DataError, match="'charge'"):
         plain.sample(1, keep=Part(molecule(0, 1)))
+
+
+def test_as_many_nodes_as_directions_of_edges_confuse_nobody() -> None:
+    bond = nx.path_graph(2)
+    nx.set_edge_attributes(bond, {(0, 1): {"kind": 3}})
+    nx.set_node_attributes(bond, {0: {"hue": 1}, 1: {"hue": 2}})
+    chain = nx.path_graph(3)
+    nx.set_edge_attributes(chain, 4, "kind")
+    nx.set_node_attributes(chain, 1, "hue")
+    adapter = Graphs().fit(Dataset([bond, chain]))
+    (back,) = adapter.decode(adapter.encode([bond]))
+    assert dict(back.nodes(data=True)) == {0: {"hue": 1}, 1: {"hue": 2}}
+    assert list(back.edges(data=True)) == [(0, 1, {"kind": 3})]
+    model = pfgm.fit(Graphs(), [bond, chain] * 2, **TINY)
+    (sample,) = model.sample(1, keep=Part(bond, sizes=2), evaluations=4)
+    assert nx.utils.graphs_equal(sample, bond)
