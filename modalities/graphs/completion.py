@@ -50,25 +50,23 @@ class Part:
         """The samples, in place, with the real numbers of the part to the last bit: encoding has rounded them."""
         from modalities.graphs.objects import checked, networks
 
-        graphs, _ = checked([self.graph], adapter.names, adapter.places)
+        (part,), _ = checked([self.graph], adapter.names, adapter.places)
+        nodes, edges = ([key for key in keys if key in part] for keys in adapter.keys)
         if adapter.kind == "networkx":
-            (given,) = networks(graphs, adapter.names, adapter.keys)
+            (given,) = networks([part], adapter.names, (nodes, edges))
             for sample in samples:
                 for node, row in given.nodes(data=True):
                     sample.nodes[node].update(row)
                 for u, v, row in given.edges(data=True):
                     sample.edges[u, v].update(row)
             return samples
-        (part,) = graphs
         count = int(part.num_nodes)
         for sample in samples:
             inside = (sample.edge_index < count).all(0)
-            for attribute in adapter.nodes:
-                if attribute.name in part:
-                    sample[attribute.name][:count] = part[attribute.name]
-            for attribute in adapter.edges:
-                if attribute.name in part:
-                    sample[attribute.name][inside] = part[attribute.name]
+            for key in nodes:
+                sample[key][:count] = part[key]
+            for key in edges:
+                sample[key][inside] = part[key]
         return samples
 
     def _check_attributes(self, adapter: Any) -> None:

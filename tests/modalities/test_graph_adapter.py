@@ -325,3 +325,7 @@ def test_as_many_nodes_as_directions_of_edges_confuse_nobody() -> None:
     model = pfgm.fit(Graphs(), [bond, chain] * 2, **TINY)
     (sample,) = model.sample(1, keep=Part(bond, sizes=2), evaluations=4)
     assert nx.utils.graphs_equal(sample, bond)
+    apart = nx.Graph(bond)
+    apart.remove_edge(0, 1)
+    (sample,) = model.sample(1, keep=Part(apart, sizes=2), evaluations=4)
+    assert nx.utils.graphs_equal(sample, apart)
