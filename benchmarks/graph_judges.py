@@ -12,12 +12,13 @@ import importlib
 import io
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import networkx as nx
+from threadpoolctl import threadpool_limits
 
 from benchmarks import tables
 from benchmarks.runner import Benchmark, Table, machine, parser
@@ -30,6 +31,8 @@ SETS = {"planar": "PlanarSamplingMetrics", "tree": "TreeSamplingMetrics", "sbm":
 THEIRS = {"degree": "degree", "clustering": "clustering", "orbit": "orbit", "spectral": "spectre", "wavelet": "wavelet"}
 GENERATED, TEST, TRAIN = 40, 32, 88
 REPEATS = 3
+
+Answer = TypeVar("Answer")
 
 EXAMPLES = """  pfgm benchmark graph-judges                      graphs drawn by recipe
   pfgm benchmark graph-judges --graphs folder      planar_train.g6, planar_val.g6, ... in a folder"""
@@ -63,15 +66,22 @@ def compared(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
     generated, test, train = _graphs(name, arguments.graphs)
     # The judge's check of SBM is wrong without graph-tool: validity is left out on either side.
     valid = None if name == "sbm" else name
-    times = []
-    for _ in range(REPEATS):
-        started = time.process_time()
-        ours = evaluate(generated, test, train, valid=valid)
-        times.append(time.process_time() - started)
+    ours, seconds = _fastest(lambda: evaluate(generated, test, train, valid=valid))
     figures = {f"ours {key}": value for key, value in ours.figures().items()}
     figures |= {f"synthetic {key}": value for key, value in _synthetic(name, generated, test, train).items()}
     figures |= {f"polygraph {key}": value for key, value in _polygraph(generated, test).items()}
-    return figures | {"difference": _difference(ours, figures), "seconds": min(times)}
+    return figures | {"difference": _difference(ours, figures), "seconds": seconds}
+
+
+def _fastest(measure: Callable[[], Answer]) -> tuple[Answer, float]:
+    """What it answers, and the processor seconds of the fastest of REPEATS, on one thread: waiting ones count too."""
+    times = []
+    with threadpool_limits(1):
+        for _ in range(REPEATS):
+            started = time.process_time()
+            answer = measure()
+            times.append(time.process_time() - started)
+    return answer, min(times)
 
 
 def _difference(ours: Report, figures: dict[str, float]) -> float:
@@ -88,16 +98,18 @@ def _synthetic(name: str, generated: list[Any], test: list[Any], train: list[Any
     )
     parts = datasets.Dataset(train_graphs=train, val_graphs=test, test_graphs=test)
     utilities.orca(nx.cycle_graph(5))  # what is compiled at the first call counts for nobody
-    started = time.process_time()
-    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+
+    def judged() -> Any:
         if name == "sbm":
             metrics = utilities.SpectreSamplingMetrics(parts, False, list(THEIRS.values()))
         else:
             metrics = getattr(utilities, SETS[name])(parts)
         reference = metrics.forward(train, test=True)
-        said = metrics.forward(generated, ref_metrics={"test": reference, "val": None}, test=True)
-    seconds = time.process_time() - started
+        return metrics.forward(generated, ref_metrics={"test": reference, "val": None}, test=True)
+
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        said, seconds = _fastest(judged)
     found = {key: float(said[published]) for key, published in THEIRS.items()}
     found["ratio"] = float(said["average_ratio"])
     if name != "sbm":

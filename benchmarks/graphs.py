@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from functools import cache, partial
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
 import modalities.graphs
-from benchmarks import tables
+from benchmarks import graph_scores, tables
 from benchmarks.runner import (
     EARLY,
     WEIGHT,
@@ -37,6 +37,7 @@ from modalities.graphs.metrics import Kernel, Suite
 from modalities.graphs.recipes import RECIPES
 from modalities.graphs.simple import adjacency
 from modalities.graphs.statistics import STATISTICS, Statistic
+from modalities.graphs.validity import VALIDITY
 from pfgm_science.data import Dataset
 from pfgm_science.model import Guidance, Model
 from pfgm_science.progress import progress
@@ -49,7 +50,9 @@ EXAMPLES = """  pfgm benchmark graphs sweep           D, two seeds, one network 
   pfgm benchmark graphs sweep --tasks tree-20 --seeds 0
   pfgm benchmark graphs headline        the long run on each of planar-20 and tree-20
   pfgm benchmark graphs completion      a given part in 1,000 of 1,000 samples
-  pfgm benchmark graphs ship            the long run on planar-20 into the package"""
+  pfgm benchmark graphs ship            the long run on planar-20 into the package
+  pfgm benchmark graphs score new.g6 --test planar-spectre:part=test --train planar-spectre --valid planar \\
+      --floor planar                    graphs that any generator wrote, by the published protocol"""
 
 
 @dataclass(frozen=True)
@@ -136,9 +139,16 @@ def main(argv: Sequence[str]) -> int:
     built.add_argument("--dimensions", type=dimension_argument, nargs="+", default=list(DIMENSIONS), metavar="D")
     built.add_argument("--seeds", type=int, nargs="+", default=[0, 1], help="of training and sampling, in the sweep")
     built.add_argument("--ways", nargs="+", choices=list(tables.WAYS), default=list(tables.WAYS), help="of the sweep")
+    graph_scores.add_options(built)
+    built.add_argument(
+        "--valid", choices=list(VALIDITY), help="of a score: what makes a graph valid (default: nothing)"
+    )
+    built.add_argument(
+        "--kernel", choices=get_args(Kernel), default="tv", help="of a score: emd is GDSS' (default: tv)"
+    )
     arguments = built.parse_args(argv)
-    STUDIES[arguments.study](arguments)
-    return 0
+    graph_scores.check(arguments)
+    return STUDIES[arguments.study](arguments) or 0
 
 
 def sweep(arguments: argparse.Namespace) -> None:
@@ -174,6 +184,7 @@ def headline(arguments: argparse.Namespace) -> None:
                 guidance = by_early(arguments, f"{name}-headline", weight)
                 table.cell(key, partial(measure, model, name, task.generated, seed, None, evaluations, guidance))
     _show(arguments, "graphs-headline")
+    print(f"\nPublished:\n\n{tables.render('graphs-published', arguments.results)}")
 
 
 def completion(arguments: argparse.Namespace) -> None:
@@ -358,10 +369,13 @@ def _show(arguments: argparse.Namespace, name: str) -> None:
     print(f"{arguments.results}: {name}\n\n{tables.render(name, arguments.results)}")
 
 
-STUDIES: dict[str, Callable[[argparse.Namespace], None]] = {
+STUDIES: dict[str, Callable[[argparse.Namespace], int | None]] = {
     "sweep": sweep,
     "headline": headline,
     "completion": completion,
     "ship": ship,
+    "score": graph_scores.graphs,
 }
-BENCHMARK = Benchmark("graphs", "planar-20, tree-20: V.U.N. and MMD against D, the long runs, completion", main)
+BENCHMARK = Benchmark(
+    "graphs", "planar-20, tree-20: V.U.N. and MMD against D, completion; scores of files of graphs", main
+)

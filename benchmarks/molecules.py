@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import modalities.graphs
-from benchmarks import tables
+from benchmarks import graph_scores, tables
 from benchmarks.runner import (
     EARLY,
     WEIGHT,
@@ -30,7 +30,6 @@ from benchmarks.runner import (
 )
 from modalities.graphs import Graphs
 from modalities.graphs.molecule_metrics import evaluate, floor
-from modalities.graphs.molecules import to_smiles
 from pfgm_science.data import Dataset
 from pfgm_science.model import Guidance, Model
 from pfgm_science.progress import progress
@@ -46,7 +45,9 @@ CARD = ("valid_without_correction", "unique", "novel", "fcd")  # figures in the 
 
 EXAMPLES = """  pfgm benchmark molecules sweep                   short runs of QM9 at two D
   pfgm benchmark molecules headline                the long run (goes on where it was cut)
-  pfgm benchmark molecules ship                    the long run into the package"""
+  pfgm benchmark molecules ship                    the long run into the package
+  pfgm benchmark molecules score new.smi --test test.smi --train train.smi
+                                                   molecules that any generator wrote"""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -56,9 +57,10 @@ def main(argv: Sequence[str]) -> int:
     built.add_argument("--dimensions", type=dimension_argument, nargs="+", default=list(DIMENSIONS), metavar="D")
     built.add_argument("--seeds", type=int, nargs="+", default=[0, 1], help="of training and sampling, in the sweep")
     built.add_argument("--count", type=int, default=COUNT, help="molecules a cell (default: %(default)s)")
+    graph_scores.add_options(built)
     arguments = built.parse_args(argv)
-    STUDIES[arguments.study](arguments)
-    return 0
+    graph_scores.check(arguments)
+    return STUDIES[arguments.study](arguments) or 0
 
 
 def sweep(arguments: argparse.Namespace) -> None:
@@ -84,6 +86,7 @@ def headline(arguments: argparse.Namespace) -> None:
             guidance = by_early(arguments, f"qm9-headline-d{D:g}", weight)
             table.cell(key, partial(measure, model, arguments.count, seed, guidance))
     _show(arguments, "molecules-headline")
+    print(f"\nPublished:\n\n{tables.render('molecules-published', arguments.results)}")
 
 
 def headline_model(arguments: argparse.Namespace, D: float) -> Model:
@@ -128,11 +131,7 @@ def references() -> tuple[tuple[str, ...], tuple[str, ...]]:
     Its molecules stand in the order of the file, the small ones first: halves would not be alike.
     """
     train, test = parts()
-    return _smiles(train.objects), _smiles(test.objects[::2])
-
-
-def _smiles(molecules: Sequence[Any]) -> tuple[str, ...]:
-    return tuple(smiles for molecule in molecules if (smiles := to_smiles(molecule)) is not None)
+    return graph_scores.smiles(train.objects), graph_scores.smiles(test.objects[::2])
 
 
 def _table(study: str, arguments: argparse.Namespace, **protocol: Any) -> Table:
@@ -160,5 +159,10 @@ def _show(arguments: argparse.Namespace, name: str) -> None:
     print(f"{arguments.results}: {name}\n\n{tables.render(name, arguments.results)}")
 
 
-STUDIES: dict[str, Callable[[argparse.Namespace], None]] = {"sweep": sweep, "headline": headline, "ship": ship}
+STUDIES: dict[str, Callable[[argparse.Namespace], int | None]] = {
+    "sweep": sweep,
+    "headline": headline,
+    "ship": ship,
+    "score": graph_scores.molecules,
+}
 BENCHMARK = Benchmark("molecules", "QM9: validity, uniqueness, novelty, FCD, NSPDK, at finite D and infinity", main)

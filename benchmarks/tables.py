@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -250,6 +251,26 @@ def speed(results: Path) -> str:
     return markdown(["measure", "ratio", "range of the pairs", "goal"], rows)
 
 
+@dataclass(frozen=True)
+class Figures:
+    """Columns of a table. names: heading -> name of the figure; percent: figures in [0, 1] that are shown in percent.
+
+    exact: figures with three digits, where the others have two; none: all have three.
+    """
+
+    names: Mapping[str, str]
+    percent: Sequence[str]
+    exact: Sequence[str] = ()
+
+    def cells(self, found: Sequence[Mapping[str, float]]) -> list[str]:
+        """Mean and spread of each over several measurements, such as seeds."""
+        cells = []
+        for figure in self.names.values():
+            values = [100 * f[figure] if figure in self.percent else f[figure] for f in found if figure in f]
+            cells.append(written(values, 3 if figure in (self.exact or self.names.values()) else 2))
+        return cells
+
+
 GRAPH_FIGURES = {
     "V.U.N.": "vun",
     "valid": "valid",
@@ -266,6 +287,7 @@ GRAPH_FIGURES = {
 }
 GRAPH_JUDGED = ("degree", "clustering", "orbit", "spectral", "wavelet", "ratio", "gin_mmd", "vun")
 _SHARES = ("vun", "valid", "unique", "novel")  # shown in percent, as the field does
+GRAPHS = Figures(GRAPH_FIGURES, _SHARES, exact=(*_SHARES, "ratio"))
 
 
 def graph_sweep(name: str) -> Callable[[Path], str]:
@@ -289,12 +311,38 @@ def graph_headline(results: Path) -> str:
     rows = []
     for path in sorted(results.glob("graphs-headline-*.json")):
         table, name = Table(path.stem, results), path.stem.removeprefix("graphs-headline-")
-        ways = {(c["key"]["evaluations"], c["key"]["guidance"]) for c in table.cells if "evaluations" in c["key"]}
-        for n, weight in sorted(ways):
-            words = f"{n} evaluations" + ("" if weight == 1 else f", autoguidance {weight:g}")
-            rows.append([name, words, *_graph_figures(table, evaluations=n, guidance=weight)])
+        for key in _headline_ways(table):
+            rows.append([name, _headline_words(key), *_graph_figures(table, **key)])
         rows.append([name, "true generator (floor)", *_graph_figures(table, floor=True)])
     return markdown(["graphs", "samples", *GRAPH_FIGURES], rows)
+
+
+def _headline_ways(table: Table) -> list[dict[str, Any]]:
+    """Evaluations and guidance of the samples in the table of a long run."""
+    ways = {(c["key"]["evaluations"], c["key"]["guidance"]) for c in table.cells if "evaluations" in c["key"]}
+    return [{"evaluations": n, "guidance": weight} for n, weight in sorted(ways)]
+
+
+def _headline_words(key: Mapping[str, Any]) -> str:
+    weight = key["guidance"]
+    return f"{key['evaluations']} evaluations" + ("" if weight == 1 else f", autoguidance {weight:g}")
+
+
+def graphs_tried(results: Path) -> str:
+    """V.U.N. of what was tried where a goal was missed: the long runs, and runs that no command repeats."""
+    rows = []
+    for name in ("planar-20", "planar", "tree"):
+        table = Table(f"graphs-headline-{name}", results)
+        for run in published("graphs")["tried"]:
+            if run["graphs"] == name:
+                count = "-" if run["samples"] is None else str(run["samples"])
+                rows.append([name, run["what"], f"{run['vun']:g}", count, "no command"])
+        size = table.about.get("protocol", {}).get("count")
+        for key in _headline_ways(table):
+            cells = table.select(**key)
+            share = written([100 * cell["figures"]["vun"] for cell in cells])
+            rows.append([name, _headline_words(key), share, f"{len(cells)} x {size}", "`graphs headline`"])
+    return markdown(["graphs", "tried", "V.U.N.", "samples", "from"], rows)
 
 
 def graph_judges(results: Path) -> str:
@@ -357,6 +405,7 @@ MOLECULE_FIGURES = {
     "W1 logP": "W1 logP",
     "W1 QED": "W1 QED",
 }
+MOLECULES = Figures(MOLECULE_FIGURES, ("valid", "valid_without_correction", "unique", "novel"))
 
 
 def molecules(study: str) -> Callable[[Path], str]:
@@ -490,21 +539,11 @@ def published_molecules(results: Path) -> str:
 
 
 def _molecule_figures(table: Table, **key: Any) -> list[str]:
-    shares = ("valid", "valid_without_correction", "unique", "novel")
-    cells = []
-    for figure in MOLECULE_FIGURES.values():
-        values = [c["figures"][figure] for c in table.select(**key) if figure in c["figures"]]
-        cells.append(written([(100 if figure in shares else 1) * value for value in values], 3))
-    return cells
+    return MOLECULES.cells([cell["figures"] for cell in table.select(**key)])
 
 
 def _graph_figures(table: Table, **key: Any) -> list[str]:
-    cells = []
-    for figure in GRAPH_FIGURES.values():
-        values = [c["figures"][figure] for c in table.select(**key) if figure in c["figures"]]
-        scale = 100 if figure in _SHARES else 1
-        cells.append(written([scale * value for value in values], 3 if figure in (*_SHARES, "ratio") else 2))
-    return cells
+    return GRAPHS.cells([cell["figures"] for cell in table.select(**key)])
 
 
 def pfgmpp(results: Path) -> str:
@@ -536,6 +575,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "graphs-headline": graph_headline,
     "graphs-completion": graph_completion,
     "graphs-curve": graph_curve,
+    "graphs-tried": graphs_tried,
     "graphs-published": published_graphs,
     "graph-judges": graph_judges,
     "simplex": simplex,

@@ -82,7 +82,10 @@ class Knowing(Wrapper):
 
 
 class Keeps(Protocol):
-    """What says what is known of samples: `Known`, or an adapter's own way, such as a part of a graph."""
+    """What says what is known of samples: `Known`, or an adapter's own way, such as a part of a graph.
+
+    It may have restored(adapter, objects), which puts what is kept back into decoded samples where encoding rounds.
+    """
 
     def encoded(self, adapter: Any, count: int) -> EncodedKnown:
         """The known values of so many samples in the adapter's tensors."""

@@ -259,7 +259,9 @@ class Model:
         graph that is replayed for every batch; on_state(done, total), told of progress in samples times steps.
         Raises ConfigError for what this model cannot do, PfgmError when samples are not finite.
         """
-        return self.adapter.decode(self.draw(count, **how))
+        objects = self.adapter.decode(self.draw(count, **how))
+        restored = getattr(how.get("keep"), "restored", None)
+        return objects if restored is None else restored(self.adapter, objects)
 
     def draw(
         self,

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from modalities.graphs.adapter import Graphs
     from modalities.graphs.completion import Part
+    from modalities.graphs.objects import from_networkx, networks
 
-__all__ = ["Graphs", "Part"]
+__all__ = ["Graphs", "Part", "from_networkx", "networks"]
 
 
 def __getattr__(name: str) -> Any:
@@ -20,4 +21,8 @@ def __getattr__(name: str) -> Any:
         from modalities.graphs.completion import Part
 
         return Part
+    if name in ("from_networkx", "networks"):
+        from modalities.graphs import objects
+
+        return getattr(objects, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

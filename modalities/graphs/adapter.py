@@ -64,6 +64,17 @@ class Graphs:
         return Layout(most, channels(self.nodes), 1 + channels(self.edges))
 
     @property
+    def places(self) -> dict[str, str]:
+        """Attribute -> "node" or "edge", whichever it is of."""
+        nodes, edges = self.keys
+        return dict.fromkeys(nodes, "node") | dict.fromkeys(edges, "edge")
+
+    @property
+    def keys(self) -> tuple[list[str], list[str]]:
+        """Names of the attributes of nodes, and of edges."""
+        return [attribute.name for attribute in self.nodes], [attribute.name for attribute in self.edges]
+
+    @property
     def centre(self) -> float:
         """The mean of a pair that is +1 where there is an edge and -1 where there is none."""
         return 2 * self.density - 1
@@ -95,7 +106,8 @@ class Graphs:
         """A pair is +1 with an edge and -1 without, less their mean; then the channels of its attributes, 0 without."""
         from modalities.graphs.objects import checked
 
-        graphs, _ = checked(objects, self.names)
+        graphs, _ = checked(objects, self.names, self.places)
+        graphs = self._settled(graphs)
         layout = self.layout
         sizes = torch.tensor([int(graph.num_nodes) for graph in graphs], dtype=torch.long)
         if len(sizes) and int(sizes.max()) > layout.nodes:
@@ -108,6 +120,7 @@ class Graphs:
         pairs = torch.zeros(len(graphs), layout.pairs, layout.pair_channels)
         pairs[:, :, 0] = -1 - self.centre
         for i, graph in enumerate(graphs):
+            self._check_attributes(graph, i)
             low, high = graph.edge_index
             upper = low < high
             place = layout.place(low[upper], high[upper])
@@ -134,7 +147,7 @@ class Graphs:
             ends = torch.stack([low[present], high[present]], 1)
             graph = simple(size, ends, decode_all(self.nodes, nodes[:size]), decode_all(self.edges, pairs[present, 1:]))
             graphs.append(graph)
-        return networks(graphs, self.names) if self.kind == "networkx" else graphs
+        return networks(graphs, self.names, self.keys) if self.kind == "networkx" else graphs
 
     def template(self, count: int, seed: int) -> Batch:
         """Sizes as often as they occur among the data."""
@@ -225,6 +238,8 @@ class Graphs:
         """Parts of a report: real beside generated objects, and the nearest training ones where they are known."""
         from modalities.graphs.views import sections
 
+        real, generated = self._settled(real), self._settled(generated)
+        nearest = None if nearest is None else self._settled(nearest)
         parts: list[Section] = sections(real, generated, nearest, distances, self.names)
         return parts
 
@@ -239,6 +254,27 @@ class Graphs:
             state, chance = (self._presence(batch, size) for batch in (at.state, at.estimate))
             panels.append((at.sigma, state, (chance + 1).clip(0, 2) / 2))
         return on_its_way(panels)
+
+    def _settled(self, graphs: Any) -> Any:
+        """Molecules with their charges where this adapter knows charges: files leave out those that are all 0."""
+        from torch_geometric.data import Data
+
+        known = any(attribute.name == "charge" for attribute in self.nodes)
+        if not known or not all(isinstance(graph, Data) and "z" in graph for graph in graphs):
+            return graphs
+        from modalities.graphs.molecules import settle_charges
+
+        return graphs if all("charge" in graph for graph in graphs) else settle_charges(graphs, needed=True)
+
+    def _check_attributes(self, graph: Any, index: int) -> None:
+        """DataError where a graph lacks an attribute that this adapter knows."""
+        edges = self.edges if graph.edge_index.shape[1] else ()
+        for place, attributes in (("node", self.nodes), ("edge", edges)):
+            for attribute in attributes:
+                if attribute.name not in graph:
+                    raise DataError(
+                        f"graph {index} lacks the {place} attribute {attribute.name!r}, which all must have"
+                    )
 
     def _presence(self, batch: Batch, size: int) -> np.ndarray:
         """+1 where the first graph of a batch has an edge and -1 where it has none, noisy as it is: [size, size]."""

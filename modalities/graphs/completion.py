@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from modalities.graphs.parsing import items
 from pfgm_science.batch import Batch
 from pfgm_science.constraints import EncodedKnown
-from pfgm_science.errors import ConfigError
+from pfgm_science.errors import ConfigError, DataError
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,8 @@ class Part:
     seed: int = 0
 
     def encoded(self, adapter: Any, count: int) -> EncodedKnown:
-        """Values with the part in them; ConfigError where it has no room."""
+        """Values with the part in them; ConfigError where it has no room, DataError for attributes of another kind."""
+        self._check_attributes(adapter)
         part = adapter.encode([self.graph])
         layout = adapter.layout
         own = int(layout.sizes(part.mask))
@@ -43,6 +45,39 @@ class Part:
         return EncodedKnown(
             Batch(values, template.mask), part.mask.expand(count, -1), self.repeats, self.low, self.high
         )
+
+    def restored(self, adapter: Any, samples: Sequence[Any]) -> Sequence[Any]:
+        """The samples, in place, with the real numbers of the part to the last bit: encoding has rounded them."""
+        from modalities.graphs.objects import checked, networks
+
+        (part,), _ = checked([self.graph], adapter.names, adapter.places)
+        nodes, edges = ([key for key in keys if key in part] for keys in adapter.keys)
+        if adapter.kind == "networkx":
+            (given,) = networks([part], adapter.names, (nodes, edges))
+            for sample in samples:
+                for node, row in given.nodes(data=True):
+                    sample.nodes[node].update(row)
+                for u, v, row in given.edges(data=True):
+                    sample.edges[u, v].update(row)
+            return samples
+        count = int(part.num_nodes)
+        for sample in samples:
+            inside = (sample.edge_index < count).all(0)
+            for key in nodes:
+                sample[key][:count] = part[key]
+            for key in edges:
+                sample[key][inside] = part[key]
+        return samples
+
+    def _check_attributes(self, adapter: Any) -> None:
+        from modalities.graphs.objects import checked
+
+        (part,), _ = checked([self.graph], adapter.names, adapter.places)
+        known = adapter.places
+        for key, value in items(part):
+            if key not in known and not (key == "charge" and not value.any()):  # neutral, as all that it knows
+                words = ", ".join(map(repr, sorted(known))) or "none"
+                raise DataError(f"the part has the attribute {key!r}, which this model cannot keep: it knows {words}")
 
     def _sizes(self, adapter: Any, own: int, count: int) -> np.ndarray:
         if self.sizes is not None:

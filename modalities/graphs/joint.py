@@ -38,12 +38,15 @@ def _keys(graphs: Iterable[Data], wanted: str) -> list[str]:
     return sorted(key for key, place in places.items() if place == wanted)
 
 
-def joint(parsed: Sequence[Parsed], names: Mapping[str, Sequence[Any]] | None = None) -> tuple[list[Data | str], Names]:
+def joint(
+    parsed: Sequence[Parsed], names: Mapping[str, Sequence[Any]] | None = None, known: Mapping[str, str] | None = None
+) -> tuple[list[Data | str], Names]:
     """Graphs with the attributes that most of them have, a reason in place of every other, and words of categories.
 
-    names: codes that are known already. Numbers that are whole in some graphs and real in others become real.
+    names: codes that are known already; known: attribute -> "node" or "edge", the others are judged. Numbers that are
+    whole in some graphs and real in others become real.
     """
-    places = attribute_places(parsed)
+    places = attribute_places(parsed) | dict(known or {})
     reasons = [_misfit(item, places) for item in parsed]
     fit = [item for item, reason in zip(parsed, reasons, strict=True) if not reason]
     usual = {place: _usual(fit, places, place) for place in ("node", "edge")}
@@ -57,7 +60,7 @@ def joint(parsed: Sequence[Parsed], names: Mapping[str, Sequence[Any]] | None = 
     ]
     graphs = [graph for graph in found if not isinstance(graph, str)]
     expected = sorted(key for key, place in places.items() if place == "edge")
-    if graphs and (lost := set(expected) ^ set(edge_keys(graphs))):
+    if graphs and (lost := (set(expected) ^ set(edge_keys(graphs))) - set(known or {})):
         key = min(lost)
         reason = (
             f"edge attribute {key!r} cannot be told from a node attribute, as there are as many nodes as directions "

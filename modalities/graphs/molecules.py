@@ -58,6 +58,27 @@ def from_smiles(smiles: str) -> Data:
     return _checked(mol)
 
 
+def as_written(smiles: str) -> Data:
+    """The graph of a SMILES string whatever stands in it: too many bonds, several parts, isotopes; for judging samples.
+
+    Raises DataError where there is no graph: a syntax error, an atom without an element, aromatic bonds that have no
+    Kekule form.
+    """
+    chem = rdkit()
+    with quiet():
+        mol = chem.MolFromSmiles(smiles) or chem.MolFromSmiles(smiles, sanitize=False)
+        if mol is None:
+            raise DataError(_complaint(lambda: chem.MolFromSmiles(smiles, sanitize=False)))
+        if not mol.GetNumAtoms():
+            raise DataError("it holds no atom")
+        if any(atom.GetAtomicNum() < 1 for atom in _atoms(mol)):
+            raise DataError("it holds an atom that is no element")
+        try:
+            return _graph(mol)
+        except (ValueError, RuntimeError) as error:
+            raise DataError(str(error).strip()) from error
+
+
 def from_mol(mol: Mol) -> Data:
     """The molecule of an RDKit Mol, which is left as it is; raises DataError with the reason when it cannot be used.
 
@@ -158,9 +179,12 @@ def scaffold(data: Data) -> tuple[Data, Tensor] | None:
     return _induced(data, index), index
 
 
-def settle_charges(molecules: Sequence[Data]) -> list[Data]:
-    """The molecules, all with `charge` if any atom of any is charged, all without it if none is; inputs stay as is."""
-    charged = any(bool(data.charge.any()) for data in molecules if "charge" in data)
+def settle_charges(molecules: Sequence[Data], needed: bool = False) -> list[Data]:
+    """The molecules, all with `charge` if it is needed or any atom of any is charged, all without it otherwise.
+
+    Inputs stay as they are.
+    """
+    charged = needed or any(bool(data.charge.any()) for data in molecules if "charge" in data)
     settled = []
     for data in molecules:
         copy = data.clone()
@@ -172,18 +196,20 @@ def settle_charges(molecules: Sequence[Data]) -> list[Data]:
     return settled
 
 
-def read_smiles(path: str | os.PathLike[str]) -> Iterator[tuple[str, Data | str]]:
+def read_smiles(
+    path: str | os.PathLike[str], read: Callable[[str], Data] = from_smiles
+) -> Iterator[tuple[str, Data | str]]:
     """Molecules of a file of SMILES one by one: ("line 12", the molecule, or the reason why it cannot be used).
 
     .smi, .smiles: one SMILES a line, then a name or nothing; empty lines, lines that begin with # and a header in the
     first line are passed over. .csv: the column named smiles (in any case), or the only one with smiles in its name.
-    Each may be compressed (.gz).
+    Each may be compressed (.gz). read: what makes a molecule of a string, such as `as_written`.
 
     Raises PfgmError for a path that cannot be read, DataError for a table without such a column.
     """
     with _opened(path, SMILES_SUFFIXES) as (file, suffix):
         for line, smiles in _column(file, path) if suffix == ".csv" else _lines(file):
-            yield f"line {line}", _attempt(lambda smiles=smiles: from_smiles(smiles))  # type: ignore[misc]
+            yield f"line {line}", _attempt(lambda smiles=smiles: read(smiles))  # type: ignore[misc]
 
 
 def read_sdf(path: str | os.PathLike[str]) -> Iterator[tuple[str, Data | str]]:

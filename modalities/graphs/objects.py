@@ -35,12 +35,15 @@ def problem(graph: Data | nx.Graph) -> str:
     return found if isinstance(found, str) else ""
 
 
-def checked(objects: Any, names: Mapping[str, Sequence[Any]] | None = None) -> tuple[list[Data], Names]:
+def checked(
+    objects: Any, names: Mapping[str, Sequence[Any]] | None = None, places: Mapping[str, str] | None = None
+) -> tuple[list[Data], Names]:
     """Graphs in the form of this module, and the words that their categories stand for.
 
     objects: a list of PyG `Data` or of networkx graphs, or a PyG data set. names: codes of words that are known
-    already; another word is an error. Edges are sorted, booleans become integers, what belongs to a graph as a whole is
-    dropped. Raises DataError with the index of the first graph that cannot be used, and the reason.
+    already; another word is an error. places: attribute -> "node" or "edge" where that is known. Edges are sorted,
+    booleans become integers, what belongs to a graph as a whole is dropped. Raises DataError with the index of the
+    first graph that cannot be used, and the reason.
     """
     from torch_geometric.data import Data
 
@@ -54,7 +57,7 @@ def checked(objects: Any, names: Mapping[str, Sequence[Any]] | None = None) -> t
             parsed.append(parse(graph))
         except DataError as error:
             raise DataError(f"graph {index}: {error}") from error
-    found, words = joint(parsed, names)
+    found, words = joint(parsed, names, places)
     graphs = []
     for index, graph in enumerate(found):
         if isinstance(graph, str):
@@ -80,9 +83,16 @@ def to_networkx(graph: Data, names: Mapping[str, Sequence[Any]] | None = None) -
     return network
 
 
-def networks(graphs: Sequence[Data], names: Mapping[str, Sequence[Any]] | None = None) -> list[nx.Graph]:
-    """`to_networkx` of graphs that belong together: what is an attribute of edges is judged by all of them."""
-    nodes, edges = node_keys(graphs), edge_keys(graphs)
+def networks(
+    graphs: Sequence[Data],
+    names: Mapping[str, Sequence[Any]] | None = None,
+    keys: tuple[Sequence[str], Sequence[str]] | None = None,
+) -> list[nx.Graph]:
+    """`to_networkx` of graphs that belong together.
+
+    keys: names of the attributes of nodes, and of edges; None: judged by all of the graphs.
+    """
+    nodes, edges = (node_keys(graphs), edge_keys(graphs)) if keys is None else keys
     return [_network(graph, nodes, edges, names or {}) for graph in graphs]
 
 

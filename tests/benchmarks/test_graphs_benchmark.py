@@ -20,7 +20,9 @@ from pfgm_science.model import load
 
 NETWORK = {"width": 8, "pair_width": 8, "depth": 1, "heads": 2, "product": 2, "walks": 3, "embedding": 8}
 TRAINING: dict[str, Any] = {"steps": 4, "batch_size": 4, "checkpoint_every": 2, "network": NETWORK}
-TINY = graphs.Task("tiny", 12, 6, "tree", generated=6, sweep=TRAINING, headline=TRAINING, seeds=(0, 1), curve=5)
+TINY = graphs.Task(
+    "tiny", 12, 6, "tree", generated=6, sweep=TRAINING, headline=TRAINING, seeds=(0, 1), curve=5, evaluations=(4, 5)
+)
 
 
 @pytest.fixture
@@ -29,7 +31,6 @@ def words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(graphs, "TASKS", {"tiny": TINY, "folded": replace(TINY, fold=True, valid=None)})
     monkeypatch.setattr(graphs, "SWEEP_COUNT", 6)
     monkeypatch.setattr(graphs, "EVALUATIONS", 4)
-    monkeypatch.setattr(graphs, "MANY", 5)
     monkeypatch.setattr(graphs, "EARLY", 2)
     monkeypatch.setattr("modalities.graphs.recipes.RECIPES", {**RECIPES, "tiny": Tree((5, 7))})
     monkeypatch.setattr(graphs, "RECIPES", {**RECIPES, "tiny": Tree((5, 7))})
@@ -122,3 +123,17 @@ def test_a_judge_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setitem(__import__("sys").modules, "synthetic_graph_benchmarks.spectre_utils", None)
     with pytest.raises(graph_judges.PfgmError, match="pip install"):
         graph_judges._judge("synthetic_graph_benchmarks.spectre_utils")
+
+
+def test_both_are_timed_alike_on_one_thread() -> None:
+    from threadpoolctl import threadpool_info
+
+    seen: list[set[int]] = []
+
+    def measure() -> str:
+        seen.append({pool["num_threads"] for pool in threadpool_info()})
+        return "said"
+
+    answer, seconds = graph_judges._fastest(measure)
+    assert answer == "said" and seconds >= 0
+    assert seen == [{1}] * graph_judges.REPEATS

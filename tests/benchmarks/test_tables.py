@@ -38,3 +38,15 @@ def test_a_changed_figure_changes_the_page(tmp_path: Path) -> None:
 def test_an_unknown_table_is_an_error() -> None:
     with pytest.raises(KeyError):
         render("no-such-table")
+
+
+def test_what_was_tried_is_told_apart_from_what_a_command_measures(tmp_path: Path) -> None:
+    table = Table("graphs-headline-tree", tmp_path)
+    table.describe({"count": 40})
+    for seed, share in ((0, 0.4), (1, 0.5)):
+        key = {"evaluations": 79, "guidance": 2.0, "seed": seed}
+        table.cell(key, lambda share=share: {"vun": share})  # type: ignore[misc]
+    text = render("graphs-tried", tmp_path)
+    assert "| tree | 79 evaluations, autoguidance 2 | 45.0 ± 7.1 | 2 x 40 | `graphs headline` |" in text
+    assert "| planar | whole graphs from the start, 6,400 steps of 16; 35 evaluations | 0 | 40 | no command |" in text
+    assert len(text.splitlines()) == 2 + 7 + 1

@@ -10,11 +10,16 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch_geometric.data import Batch as PyGBatch
+from torch_geometric.data import Data, InMemoryDataset
+from torch_geometric.transforms import AddRandomWalkPE
 
+import modalities.graphs
 import pfgm_science as pfgm
 from modalities.graphs import Graphs, Part
 from modalities.graphs.attributes import ROOT_2, Attribute
 from modalities.graphs.cost import notice
+from modalities.graphs.objects import from_networkx
 from modalities.graphs.simple import adjacency, simple
 from pfgm_science.data import Dataset
 from pfgm_science.denoiser import Denoiser, Wrapper
@@ -26,6 +31,9 @@ TINY: dict[str, Any] = {
     "steps": 3,
     "batch_size": 4,
 }
+
+
+PATHS = [nx.path_graph(3 + i % 3) for i in range(6)]
 
 
 @pytest.fixture(scope="module")
@@ -177,6 +185,29 @@ def test_three_lines_for_a_first_time_user() -> None:
     assert len(new) == 5 and all(type(graph) is nx.Graph and len(graph) == 6 for graph in new)
 
 
+def test_networkx_graphs_of_a_model_of_pyg_graphs_on_request() -> None:
+    words = from_networkx([nx.set_node_attributes(g, {n: "ab"[n % 2] for n in g}, "kind") or g for g in PATHS])
+    trained = pfgm.fit(Graphs(), Dataset(words[0], details={"names": words[1]}), **TINY)
+    new = trained.sample(3, evaluations=4)
+    assert all(isinstance(graph, Data) for graph in new)
+    asked = modalities.graphs.networks(new, trained.adapter.names)
+    for graph, same in zip(new, asked, strict=True):
+        assert type(same) is nx.Graph and same.number_of_edges() == graph.num_edges // 2
+        assert {row["kind"] for _, row in same.nodes(data=True)} <= {"a", "b"}
+
+
+def test_a_pyg_data_set_with_a_transform_of_pyg() -> None:
+    class Paths(InMemoryDataset):
+        def __init__(self) -> None:
+            super().__init__(None, transform=AddRandomWalkPE(3, attr_name="walks"))
+            self.data, self.slices = self.collate(from_networkx(PATHS)[0])
+
+    trained = pfgm.fit(Graphs(), Paths(), **TINY)
+    new = trained.sample(3, evaluations=4)
+    assert all(graph.walks.shape == (graph.num_nodes, 3) and graph.walks.is_floating_point() for graph in new)
+    assert PyGBatch.from_data_list(new).num_graphs == 3
+
+
 def test_what_a_run_on_large_graphs_costs_is_said_before(caplog: pytest.LogCaptureFixture) -> None:
     adapter = Graphs().fit(Dataset([nx.path_graph(201)]))
     said = notice(adapter, configure(adapter, 1, TINY))
@@ -224,3 +255,77 @@ def test_a_part_with_too_few_evaluations_for_its_takes_is_warned_of(caplog: pyte
     model.sample(2, keep=part, evaluations=wanted)
     model.sample(2, keep=part)
     assert not caplog.records
+
+
+def weighed(graph: nx.Graph) -> nx.Graph:
+    """With real attributes that do not survive being standardised in 32 bits."""
+    for node in graph:
+        graph.nodes[node]["mass"] = 0.1 * node**2
+    for u, v in graph.edges:
+        graph.edges[u, v]["length"] = 0.3 * u + v / 7
+    return graph
+
+
+def test_real_attributes_of_a_part_are_kept_to_the_last_bit() -> None:
+    graphs, part = [weighed(nx.path_graph(5)) for _ in range(4)], weighed(nx.path_graph(3))
+    model = pfgm.fit(Graphs(), graphs, **TINY)
+    wanted = [float(np.float32(row["length"])) for *_, row in part.edges(data=True)]
+    for sample in model.sample(3, keep=Part(part, sizes=5, repeats=1), evaluations=4):
+        kept = sample.subgraph(range(3))
+        assert [np.float32(row["mass"]) for _, row in kept.nodes(data=True)] == [np.float32(0.1 * n**2) for n in part]
+        assert [float(np.float32(row["length"])) for *_, row in kept.edges(data=True)] == wanted
+    (first,), _ = from_networkx([part])
+    pyg = pfgm.fit(Graphs(), from_networkx(graphs)[0], **TINY)
+    for sample in pyg.sample(3, keep=Part(first, sizes=5, repeats=1), evaluations=4):
+        inside = (sample.edge_index < 3).all(0)
+        assert torch.equal(sample.edge_index[:, inside], first.edge_index)
+        assert torch.equal(sample.mass[:3], first.mass) and torch.equal(sample.length[inside], first.length)
+
+
+def test_a_part_with_attributes_that_the_model_cannot_keep_is_refused(model: Model) -> None:
+    with pytest.raises(DataError, match="'mass'.*it knows none"):
+        model.sample(2, keep=Part(weighed(nx.path_graph(3))))
+    coloured = pfgm.fit(Graphs(), [weighed(nx.path_graph(4))] * 4, **TINY)
+    with pytest.raises(DataError, match="graph 0 lacks the node attribute 'mass'"):
+        coloured.sample(2, keep=Part(nx.path_graph(3)))
+
+
+def test_molecules_without_charges_are_neutral_where_charges_are_known() -> None:
+    def molecule(*charge: int) -> Data:
+        chain = simple(2, [[0, 1]], {"z": torch.tensor([6, 7])}, {"edge_attr": torch.tensor([1])})
+        if charge:
+            chain.charge = torch.tensor(charge)
+        return chain
+
+    adapter = Graphs().fit(Dataset([molecule(0, 1), molecule(0, 0)]))
+    assert torch.equal(adapter.encode([molecule()]).values, adapter.encode([molecule(0, 0)]).values)
+    neutral = [molecule()] * 40
+    assert adapter.features(neutral).shape[0] == 40
+    assert adapter.sections(neutral, [molecule(0, 1)] * 4, None, None)
+    model = pfgm.fit(Graphs(), [molecule(0, 1), molecule(0, 0)] * 2, **TINY)
+    for sample in model.sample(3, keep=Part(molecule()), evaluations=4):
+        assert sample.z.tolist() == [6, 7] and sample.charge.tolist() == [0, 0]
+    plain = pfgm.fit(Graphs(), [molecule()] * 4, **TINY)
+    assert "charge" not in plain.sample(1, keep=Part(molecule(0, 0)), evaluations=4)[0]
+    with pytest.raises(DataError, match="'charge'"):
+        plain.sample(1, keep=Part(molecule(0, 1)))
+
+
+def test_as_many_nodes_as_directions_of_edges_confuse_nobody() -> None:
+    bond = nx.path_graph(2)
+    nx.set_edge_attributes(bond, {(0, 1): {"kind": 3}})
+    nx.set_node_attributes(bond, {0: {"hue": 1}, 1: {"hue": 2}})
+    chain = nx.path_graph(3)
+    nx.set_edge_attributes(chain, 4, "kind")
+    nx.set_node_attributes(chain, 1, "hue")
+    adapter = Graphs().fit(Dataset([bond, chain]))
+    (back,) = adapter.decode(adapter.encode([bond]))
+    assert dict(back.nodes(data=True)) == {0: {"hue": 1}, 1: {"hue": 2}}
+    assert list(back.edges(data=True)) == [(0, 1, {"kind": 3})]
+    model = pfgm.fit(Graphs(), [bond, chain] * 2, **TINY)
+    (sample,) = model.sample(1, keep=Part(bond, sizes=2), evaluations=4)
+    assert nx.utils.graphs_equal(sample, bond)
+    apart = nx.Graph(bond)
+    apart.remove_edge(0, 1)
+    (sample,) = model.sample(1, keep=Part(apart, sizes=2), evaluations=4)
+    assert nx.utils.graphs_equal(sample, apart)

@@ -17,6 +17,7 @@ from torch_geometric.data import Data
 
 from modalities.graphs import molecules
 from modalities.graphs.molecules import (
+    as_written,
     corrected,
     draw,
     drawing,
@@ -468,3 +469,27 @@ def test_without_rdkit_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) 
     finally:
         monkeypatch.undo()
     assert to_smiles(from_smiles("C")) == "C"
+
+
+@pytest.mark.parametrize(
+    ("smiles", "atoms", "is_valid"),
+    [
+        ("CCO", 3, True),
+        ("c1ccoc1", 5, True),
+        ("[Na+].[Cl-]", 2, True),
+        ("CC.O", 3, True),
+        ("CC(C)(C)(C)C", 6, False),
+        ("C=O=C", 3, False),
+    ],
+)
+def test_samples_are_read_as_they_are_written(smiles: str, atoms: int, is_valid: bool) -> None:
+    found = as_written(smiles)
+    assert found.num_nodes == atoms and valid(found) == is_valid
+
+
+@pytest.mark.parametrize(
+    ("smiles", "reason"), [("CC(", "syntax"), ("C*", "no element"), ("c1cccc1", "ekuli"), ("", "no atom")]
+)
+def test_what_is_no_graph_even_as_written(smiles: str, reason: str) -> None:
+    with pytest.raises(DataError, match=reason):
+        as_written(smiles)
