@@ -190,7 +190,7 @@ def test_a_network_learns_to_heed_what_is_given() -> None:
         data,
         steps=400,
         batch_size=32,
-        network={"width": 32, "hidden": 32, "depth": 2},
+        network={"width": 32, "hidden": 32, "depth": 2, "dropout": 0.0},
         ema_half_life=500,
     )
     right = [model.sample(25, around=Design(letter + "CAGA", ["H3"]), seed=1) for letter in "ACGU"]
@@ -235,13 +235,13 @@ def test_what_is_free_depends_on_the_generator_alone() -> None:
 
 def test_a_job_draws_again_until_no_denied_motif_is_left(model: Model) -> None:
     design = Design("EVAC-DWG", ["H3"], {"H3": (3, 4)}, allow={"H3:1": "NA"}, motifs=["n-glycosylation", "DEAMIDATION"])
-    found = design.draw(model, 60, seed=4, evaluations=3)
+    found = design.draw(model, 60, seed=2, evaluations=3)
     assert [record.id for record in found[:2]] == ["design-01", "design-02"] and len(found) == 60
     plain = [str(record.seq).replace("-", "") for record in found]
     assert any("N" in text for text in plain)
     assert not any(re.search("N[^P][ST]|N[GS]", text) for text in plain)
     assert len({record.annotations["airr"]["seed"] for record in found}) > 1
-    again = design.draw(model, 60, seed=4, evaluations=3)
+    again = design.draw(model, 60, seed=2, evaluations=3)
     assert [str(record.seq) for record in again] == [str(record.seq) for record in found]
 
 
