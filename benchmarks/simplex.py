@@ -42,7 +42,7 @@ DATA, COUNT, AT_ONCE = 50_000, 50_000, 5_000  # draws to learn from; samples, an
 EVALUATIONS = 35
 NETWORK = MLPConfig(width=32, hidden=128, depth=2)
 TRAINING: dict[str, Any] = {"steps": 2000, "batch_size": 256, "learning_rate": 1e-3, "ema_half_life": 50_000}
-LEVELS: dict[str, Any] = {"std": 1.0, "sigma_min": 0.005, "sigma_max": 20.0}
+LEVELS: dict[str, Any] = {"std": 1.0, "sigma_min": 0.05, "sigma_max": 20.0}
 
 EXAMPLES = """  pfgm benchmark simplex                           every K, D and seed (resumes where it was cut)
   pfgm benchmark simplex --classes 4 --dimensions inf"""

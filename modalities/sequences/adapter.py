@@ -234,7 +234,7 @@ class Sequences:
             "levels": {
                 "mean": round(math.log(0.35 * self.codebook.distance), 3),
                 "std": 1.0,
-                "sigma_min": 0.005,
+                "sigma_min": 0.05,  # below it no letter is in doubt, and the network has hardly been trained
                 "sigma_max": 20.0,
             },
             "training": {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import math
 import sys
 import tarfile
 import tracemalloc
@@ -538,3 +539,11 @@ def test_fewer_sequences_hold_the_network_back_more() -> None:
     few, some, many = (Sequences(alphabet="rna").recipe(count)["network"] for count in (500, 5000, 50_000))
     assert few["dropout"] > some["dropout"] > 0 and many == {}
     assert few["self_conditioning"] is some["self_conditioning"] is False
+
+
+def test_trajectories_end_where_letters_are_decided_and_the_network_has_been_trained() -> None:
+    for alphabet in ("protein", "rna"):
+        adapter = Sequences(alphabet=alphabet)
+        levels = adapter.recipe(5000)["levels"]
+        assert levels["sigma_min"] < adapter.codebook.distance / 20  # a letter is 10 deviations from half way
+        assert math.log(levels["sigma_min"]) > levels["mean"] - 3.5 * levels["std"]
