@@ -478,7 +478,9 @@ def sequences(name: str, figures: Mapping[str, str]) -> Callable[[Path], str]:
             key = {"D": D} if way is None else {"way": way, "D": D}
             cells = table.select(**key)
             if cells and (way is None) == ("way" not in cells[0]["key"]):
-                row(f"D = {dimension_text(D)}" if way is None else f"{WAYS[way]}, D = {dimension_text(D)}", **key)
+                said = f"D = {dimension_text(D)}" if way is None else f"{WAYS[way]}, D = {dimension_text(D)}"
+                for solver in dict.fromkeys(c["key"].get("solver") for c in cells):
+                    row(f"{said}, {solver}" if solver else said, **key, **({"solver": solver} if solver else {}))
         for baseline in dict.fromkeys(c["key"]["baseline"] for c in table.cells if "baseline" in c["key"]):
             row(baseline, baseline=baseline)
         return markdown(["sequences", *figures], rows)

@@ -51,14 +51,14 @@ def test_the_long_run_stands_above_its_ladder(tmp_path: Path) -> None:
     words = ["headline", "--runs", str(tmp_path / "runs"), "--results", str(tmp_path)]
     assert antibody.main(words) == 0
     table = Table("antibody-headline", tmp_path)
-    assert len(table.cells) == 3 + 3 * len(antibody.LADDER)
+    assert len(table.cells) == 6 + 3 * len(antibody.LADDER)
     floor = table.find({"baseline": "held-out clones (floor)", "seed": 0})
     sites = table.find({"baseline": "independent sites", "seed": 0})
     assert floor is not None and sites is not None
     assert floor["unique"] == 1 and floor["judges"] == "antpack is not there"
     assert sites["count"] == 12
     shown = tables.render("antibody-headline", tmp_path)
-    assert "| D = 512 |" in shown and "| pairs of neighbours |" in shown
+    assert "| D = 512, stochastic |" in shown and "| pairs of neighbours |" in shown
 
 
 def test_the_sweep_has_both_ways(tmp_path: Path) -> None:

@@ -48,6 +48,38 @@ def test_qm9_makes_molecules_at_once() -> None:
     assert sum(map(valid_without_correction, samples)) >= 16
 
 
+def test_antibody_vh_makes_heavy_chains_at_once() -> None:
+    """All of a training set ends so, with 105 to 140 letters and the two cysteines of its disulfide bond; seeded."""
+    model = pfgm.load("antibody-vh")
+    first, second = (model.adapter.frame.column(name) for name in ("H23", "H104"))
+    samples = [str(record.seq) for record in model.sample(20, seed=0)]
+    right = [text.endswith("VSS") and text[first] == text[second] == "C" for text in samples]
+    assert sum(right) >= 18 and len(set(samples)) == 20
+    assert all(105 <= len(text.replace("-", "")) <= 140 for text in samples)
+
+
+def test_antibody_vh_designs_where_no_model_is_named(tmp_path: Path) -> None:
+    pytest.importorskip("immunum")
+    template, out = tmp_path / "t.fasta", tmp_path / "designs.fasta"
+    start, end = "EVQLVESGGGLVQPGGSLRLSCAASGFNIKDTYIHWVRQAPGKGLEWVARIYPTNGYTRYADSVKG", "WGQGTLVTVSS"
+    start += "RFTISADTSKNTAYLQMNSLRAEDTAVYYC"
+    template.write_text(f">trastuzumab\n{start}SRWGGDGFYAMDY{end}\n")
+    words = ["sample", "--template", str(template), "--redesign", "CDR-H3", "--length", "10-12", "--count", "3"]
+    assert cli.main([*words, "--evaluations", "9", "--out", str(out)]) == 0
+    texts = "".join(line if line[0] != ">" else " " for line in out.read_text().splitlines()).split()
+    assert all(text.startswith(start) and text.endswith(end) for text in texts)
+    assert all(10 <= len(text) - len(start) - len(end) <= 12 for text in texts) and len(texts) == 3
+
+
+def test_trna_makes_cloverleaves_at_once() -> None:
+    """Of pairs of columns in which both have a letter, 96 in 100 bond; with letters by chance it were 38."""
+    from modalities.sequences.metrics import pairing
+
+    model = pfgm.load("trna")
+    samples = [str(record.seq) for record in model.sample(20, seed=0)]
+    assert pairing(samples, model.adapter.frame) > 0.85
+
+
 @pytest.fixture
 def found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A tiny model that is shipped under the name `small`."""
