@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from modalities.sequences.alphabet import GAP
+from modalities.sequences.files.pairs import halves
 from modalities.sequences.frame import Frame
 from modalities.sequences.liabilities import motif, touching
-from modalities.sequences.numbering import SCHEMES, framed
+from modalities.sequences.numbering import SCHEMES, framed, heavy_columns
 from modalities.sequences.objects import records, text_of, without_gaps
 from modalities.sequences.scores import scores
 from pfgm_science.batch import Batch, Condition
@@ -184,18 +185,24 @@ class Design:
         if adapter.frame is None:
             raise ConfigError("this model makes sequences of free length: only aligned ones have regions to redesign")
         frame: Frame = adapter.frame
-        text: str = adapter.letters.normal(text_of(self.template))
+        text = self._letters(adapter)
         if frame.scheme in SCHEMES and (len(text) != len(frame) or (adapter.gaps and GAP not in text)):
             given, text = without_gaps(text), framed(text, frame)
-            if without_gaps(text) not in given:
+            heavy = heavy_columns(frame)
+            if any(without_gaps(part) not in given for part in (text[:heavy], text[heavy:])):
                 raise PfgmError("numbering changed the letters of the template: give it in the columns of the model")
         if len(text) != len(frame):
             raise ConfigError(f"the template has {len(text)} columns, this model's sequences have {len(frame)}")
         return frame, text
 
+    def _letters(self, adapter: Any) -> str:
+        """The letters of the template as they are given; the chains of a pair one behind the other."""
+        parts = halves(text_of(self.template)) if heavy_columns(adapter.frame) else [text_of(self.template)]
+        return "".join(adapter.letters.normal(part) for part in parts)
+
     def _say_what_is_left_out(self, adapter: Any) -> None:
         _, text = self._template(adapter)
-        given = without_gaps(adapter.letters.normal(text_of(self.template)))
+        given = without_gaps(self._letters(adapter))
         outside = len(given) - len(without_gaps(text))
         if outside:
             logging.getLogger(__name__).warning(

@@ -10,7 +10,7 @@ from typing import Any
 from modalities.sequences import antibody_judges, edits
 from modalities.sequences.frame import Frame
 from modalities.sequences.liabilities import LIABILITIES, touching
-from modalities.sequences.numbering import SCHEMES
+from modalities.sequences.numbering import CHAINS, SCHEMES, heavy_columns
 from modalities.sequences.objects import without_gaps
 from pfgm_science.errors import PfgmError
 
@@ -35,7 +35,8 @@ def scores(
     left out where there are none. humanness, log_likelihood: OASis and AntPack (see antibody_judges), of antibodies;
     left out, and said, where these are not installed. liabilities: those that a drawn letter has a part in.
     """
-    regions = {airr_name(name): frame.region(name) for name in redesign}
+    paired = heavy_columns(frame) > 0
+    regions = {airr_name(name, paired): frame.region(name) for name in redesign}
     plain = [without_gaps(text) for text in texts]
     columns: dict[str, Sequence[Any]] = {
         name: [without_gaps(text[span.start : span.stop]) for text in texts] for name, span in regions.items()
@@ -45,7 +46,7 @@ def scores(
         columns["training_distance"] = edits.nearest(texts, training)
         for name, span in regions.items():
             parts = ([text[span.start : span.stop] for text in some] for some in (texts, training))
-            columns[f"{name.removesuffix('_aa')}_training_distance"] = edits.nearest(*parts)
+            columns[f"{name.replace('_aa', '')}_training_distance"] = edits.nearest(*parts)
     if frame.scheme in SCHEMES:
         columns |= _judged(plain)
     columns["liabilities"] = [
@@ -55,12 +56,16 @@ def scores(
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
-def airr_name(region: str) -> str:
-    """What an AIRR table calls a region: cdr3_aa for CDR-H3, fwr1_aa for FR-H1; others keep their name."""
-    kind, number = region.upper().removeprefix("CDR-"), region[-1]
-    if kind[:-1] in ("H", "L") and number.isdecimal():
-        return f"cdr{number}_aa"
-    return f"fwr{number}_aa" if kind.startswith("FR-") and number.isdecimal() else region
+def airr_name(region: str, paired: bool = False) -> str:
+    """What an AIRR table calls a region: cdr3_aa for CDR-H3, fwr1_aa for FR-H1; others keep their name.
+
+    paired: whether samples have two chains, cdr3_aa_heavy and cdr3_aa_light.
+    """
+    kind, _, place = region.upper().rpartition("-")
+    chain, number = place[:-1], place[-1:]
+    if kind not in ("", "CDR", "FR") or chain not in CHAINS or not number.isdecimal():
+        return region
+    return f"{'fwr' if kind == 'FR' else 'cdr'}{number}_aa" + (f"_{CHAINS[chain]}" if paired else "")
 
 
 def _judged(plain: Sequence[str]) -> dict[str, Sequence[Any]]:

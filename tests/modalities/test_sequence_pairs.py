@@ -13,6 +13,7 @@ from modalities.sequences.files.pairs import joined
 from modalities.sequences.formats import read
 from modalities.sequences.frame import Frame
 from modalities.sequences.numbering import CONSTANT, heavy_columns
+from modalities.sequences.scores import airr_name
 from pfgm_science.cli import main
 from pfgm_science.data import Dataset, DatasetInfo
 from pfgm_science.errors import ConfigError, DataError
@@ -165,6 +166,7 @@ def test_a_template_of_a_design_may_be_a_pair(tmp_path: Path) -> None:
     adapter = Sequences().fit(pairs_of(path))
     (row,) = Design(HEAVY + LINKER + KAPPA, ["CDR-L3"]).rows(adapter, 1)
     assert row.replace("-", "") == HEAVY + KAPPA.replace("QQHYTTPPT", "?" * 9)
+    assert Design(f"{HEAVY}AST:{KAPPA}RTVA", ["CDR-L3"]).rows(adapter, 1) == [row]
     with pytest.raises(DataError, match="1 heavy and 0 light"):
         Design(HEAVY, ["CDR-H3"]).rows(adapter, 1)
 
@@ -191,3 +193,9 @@ def test_sets_of_pairs_are_written_out_as_two_records_each(tmp_path: Path, monke
     out = tmp_path / "out.fasta"
     assert main(["data", "sequences", "mine", "--out", str(out)]) == 0
     assert halves(pairs_of(out)) == halves(data)
+
+
+def test_the_table_of_designs_tells_the_loops_of_both_chains_apart() -> None:
+    assert [airr_name(name) for name in ("CDR-H3", "H3", "FR-L1", "stem")] == ["cdr3_aa", "cdr3_aa", "fwr1_aa", "stem"]
+    assert airr_name("CDR-H3", paired=True) == "cdr3_aa_heavy"
+    assert airr_name("FR-L1", paired=True) == "fwr1_aa_light"
