@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import shlex
 import subprocess
@@ -13,12 +14,24 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from modalities.sequences.fetch import Package
 from pfgm_science import cli
+from pfgm_science.errors import PfgmError
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 COMMANDS = re.findall(r"^    (pfgm .*)$", README, re.MULTILINE)
+
+
+TRASTUZUMAB = (
+    "EVQLVESGGGLVQPGGSLRLSCAASGFNIKDTYIHWVRQAPGKGLEWVARIYPTNGYTRYADSVKG"
+    "RFTISADTSKNTAYLQMNSLRAEDTAVYYCSRWGGDGFYAMDYWGQGTLVTVSS"
+)
+
+
+def without_network(self: Package, name: str) -> bytes:
+    raise PfgmError(f"{self.name} cannot be fetched")
 
 
 @pytest.mark.parametrize("code", EXAMPLES)
@@ -42,7 +55,13 @@ def test_the_commands_of_the_readme_work_in_turn(tmp_path: Path, monkeypatch: py
         f"{a:.3f},{b:.3f},{'setosa' if i % 2 else 'virginica'}" for i, (a, b) in enumerate(rng.normal(size=(44, 2)))
     ]
     Path("table.csv").write_text("\n".join(["width,length,species", *rows]) + "\n")
+    Path("trastuzumab.fasta").write_text(f">VH\n{TRASTUZUMAB}\n")
+    stem = "\n".join(f"rna{i} GC{letter}AAA{other}GC" for i, (letter, other) in enumerate(["AU", "UA", "GC", "CG"] * 3))
+    Path("family.sto").write_text(f"# STOCKHOLM 1.0\n\n{stem}\n#=GC SS_cons (((...)))\n//\n")
+    monkeypatch.setattr(Package, "member", without_network)
     for line in COMMANDS:
+        if "--template" in line and importlib.util.find_spec("immunum") is None:
+            continue
         words = shlex.split(re.sub(r"--count \d+", "--count 20", line), comments=True)[1:]
         if words[0] == "train":
             words += ["--steps", "2", "--batch-size", "4"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import networkx as nx
@@ -58,8 +59,11 @@ def test_antibody_vh_makes_heavy_chains_at_once() -> None:
     assert all(105 <= len(text.replace("-", "")) <= 140 for text in samples)
 
 
-def test_antibody_vh_designs_where_no_model_is_named(tmp_path: Path) -> None:
+def test_antibody_vh_designs_where_no_model_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("immunum")
+    monkeypatch.setenv("PFGM_CACHE", str(tmp_path))  # with no training set in it, and none fetched
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(sys, "executable", "no-python")
     template, out = tmp_path / "t.fasta", tmp_path / "designs.fasta"
     start, end = "EVQLVESGGGLVQPGGSLRLSCAASGFNIKDTYIHWVRQAPGKGLEWVARIYPTNGYTRYADSVKG", "WGQGTLVTVSS"
     start += "RFTISADTSKNTAYLQMNSLRAEDTAVYYC"
