@@ -369,7 +369,8 @@ class AdapterContract:
 
     def test_variations_stay_near_for_little_noise(self, trained: Model) -> None:
         objects = self.objects(12)[:2]
-        varied = vary(trained, objects, 0.01, each=2, evaluations=3)
+        little = max(0.01, 1.1 * trained.config.levels.sigma_min)  # no trajectory can start below the last level
+        varied = vary(trained, objects, little, each=2, evaluations=3)
         assert len(varied) == 4 and type(varied) is type(objects)
         held, near = trained.adapter.encode(objects), trained.adapter.encode(varied)
         far = trained.adapter.encode(vary(trained, objects, 20.0, each=2, evaluations=3))
