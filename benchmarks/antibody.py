@@ -9,8 +9,6 @@ people wrote (AntPack, OASis) are asked where they are installed.
 from __future__ import annotations
 
 import argparse
-import math
-import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,28 +20,25 @@ from typing import Any
 import numpy as np
 
 import modalities.sequences
-from benchmarks import tables
-from benchmarks.runner import Benchmark, Table, dimension_argument, machine, parser, shipped, trained
+from benchmarks import sequences, tables
+from benchmarks.runner import Benchmark, Table, machine, parser, shipped, trained
+from benchmarks.sequences import COUNT, EVALUATIONS, texts_of
 from modalities.sequences import Sequences, antibody_judges
 from modalities.sequences.alphabet import PROTEIN
 from modalities.sequences.frame import Frame
 from modalities.sequences.metrics import Reference, evaluate
 from modalities.sequences.numbering import framed
-from modalities.sequences.objects import text_of, without_gaps
+from modalities.sequences.objects import without_gaps
 from pfgm_science.data import Dataset
 from pfgm_science.errors import ConfigError, DataError, PfgmError
 from pfgm_science.model import Model
-from pfgm_science.progress import progress
 from pfgm_science.shipped import FOLDER
 from pfgm_science.solvers import DEFAULT
 
 Array = np.ndarray[Any, Any]
 
 HELD_OUT, SPLIT_SEED = 0.2, 0
-COUNT, EVALUATIONS = 1000, 35
 SOLVER = "stochastic"  # noise that is added anew corrects what earlier steps got wrong: nearer to real by both judges
-DIMENSIONS = (64.0, 128.0, 512.0, 2048.0, math.inf)
-DIMENSION_RANGE = (32.0, 4096.0)
 SETS = ("airrdb", "abnativ-vh")
 SHORT: dict[str, Any] = {
     "steps": 12_000,
@@ -68,9 +63,7 @@ def main(argv: Sequence[str]) -> int:
     built = parser("antibody", "Antibody heavy chains against D, held-out clones and baselines.", EXAMPLES)
     built.add_argument("study", choices=list(STUDIES), help="what to measure")
     built.add_argument("--data", choices=SETS, default=SETS[0], help="default: %(default)s")
-    built.add_argument("--dimensions", type=dimension_argument, nargs="+", default=list(DIMENSIONS), metavar="D")
-    built.add_argument("--seeds", type=int, nargs="+", default=[0, 1], help="of training and sampling, in the sweep")
-    built.add_argument("--ways", nargs="+", choices=("trained", "one-network"), default=("trained", "one-network"))
+    sequences.sweep_arguments(built)
     arguments = built.parse_args(argv)
     STUDIES[arguments.study](arguments)
     return 0
@@ -79,14 +72,7 @@ def main(argv: Sequence[str]) -> int:
 def sweep(arguments: argparse.Namespace) -> None:
     """Short runs trained at each D, and one network for every D."""
     table, task = _table("sweep", arguments, SHORT), task_named(arguments.data)
-    for seed, way, D in product(arguments.seeds, arguments.ways, arguments.dimensions):
-        key = {"way": way, "D": D, "seed": seed}
-        if table.find(key) is None:
-            of = {"dimension": D} if way == "trained" else {"dimension": 512.0, "dimension_range": DIMENSION_RANGE}
-            run = f"d{D:g}" if way == "trained" else "any"
-            settings = SHORT | of | {"seed": seed}
-            model = trained(arguments, f"{_run(arguments)}{run}-seed{seed}", Sequences(), task.train, settings)
-            table.cell(key, partial(task.measure, model, seed, D))
+    sequences.sweep(table, arguments, task.train, SHORT, task.measure, _run(arguments))
     print(tables.render(table.path.stem, arguments.results))
 
 
@@ -135,27 +121,14 @@ class Task:
     @cached_property
     def reference(self) -> Reference:
         frame = Frame.restore(self.train.details["frame"])
-        return Reference(_texts(self.real), _texts(self.train), PROTEIN, frame)
+        return Reference(texts_of(self.real), texts_of(self.train), PROTEIN, frame)
 
     def measure(
         self, model: Model, seed: int, dimension: float | None = None, solver: str | None = SOLVER
     ) -> dict[str, Any]:
         """Figures of samples that have the conditions of training sequences drawn at random."""
-        rows = np.random.default_rng([seed, 1]).integers(len(self.train), size=COUNT)
-        condition = {name: np.asarray(value)[rows] for name, value in self.train.condition.items()}
-        started = time.monotonic()
-        with progress("sampling antibodies") as update:
-            samples = model.sample(
-                COUNT,
-                seed=1000 + seed,
-                condition=condition or None,
-                dimension=dimension,
-                evaluations=EVALUATIONS,
-                solver=solver,
-                on_state=update,
-            )
-        seconds = time.monotonic() - started
-        return self.judged([text_of(sample) for sample in samples]) | {"seconds": round(seconds, 1)}
+        found, seconds = sequences.drawn(model, self.train, COUNT, seed, dimension=dimension, solver=solver)
+        return self.judged(found) | {"seconds": seconds}
 
     def judged(self, texts: Sequence[str]) -> dict[str, Any]:
         """Figures that need no judge, and those of the judges where they are installed."""
@@ -176,9 +149,7 @@ def task_named(name: str) -> Task:
 
 def held_out(task: Task, seed: int) -> list[str]:
     """Real antibodies in the place of samples: the floor."""
-    texts = _texts(task.floor)
-    order = np.random.default_rng([seed, 4]).permutation(len(texts))[:COUNT]
-    return [texts[i] for i in order]
+    return sequences.some(task.floor, COUNT, seed)
 
 
 def independent(task: Task, seed: int) -> list[str]:
@@ -203,7 +174,7 @@ def mixture(task: Task, seed: int) -> list[str]:
     """Draws of AntPack's mixture of human repertoires, in the columns of the set; without those that do not fit."""
     drawn = Sequences().dataset(f"antpack-mixture:count={3 * COUNT}:seed={seed}")
     found: list[str] = []
-    for text in _plain(_texts(drawn)):
+    for text in _plain(texts_of(drawn)):
         with suppress(DataError):
             found.append(framed(text, task.reference.frame))
         if len(found) == COUNT:
@@ -226,12 +197,8 @@ def _baseline(task: Task, draw: Callable[[Task, int], list[str]], seed: int) -> 
         return {"missing": str(error)}
 
 
-def _texts(data: Dataset) -> list[str]:
-    return [text_of(record) for record in data.objects]
-
-
-def _plain(texts: Sequence[str]) -> list[str]:
-    return [without_gaps(text) for text in texts]
+def _plain(found: Sequence[str]) -> list[str]:
+    return [without_gaps(text) for text in found]
 
 
 def _run(arguments: argparse.Namespace) -> str:

@@ -9,8 +9,6 @@ other people wrote (Infernal, ARAGORN, ViennaRNA) are asked where they are insta
 from __future__ import annotations
 
 import argparse
-import math
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property, partial
@@ -21,8 +19,9 @@ from typing import Any
 import numpy as np
 
 import modalities.sequences
-from benchmarks import tables
-from benchmarks.runner import Benchmark, Table, dimension_argument, machine, parser, shipped, trained
+from benchmarks import sequences, tables
+from benchmarks.runner import Benchmark, Table, machine, parser, shipped, trained
+from benchmarks.sequences import COUNT, EVALUATIONS, texts_of
 from modalities.sequences import Fold, Sequences, infernal, rna_judges
 from modalities.sequences.alphabet import RNA
 from modalities.sequences.baselines import Markov, shuffled
@@ -37,9 +36,6 @@ from pfgm_science.progress import progress
 from pfgm_science.shipped import FOLDER
 
 HELD_OUT, SPLIT_SEED = 0.2, 0
-COUNT, EVALUATIONS = 1000, 35
-DIMENSIONS = (64.0, 128.0, 512.0, 2048.0, math.inf)
-DIMENSION_RANGE = (32.0, 4096.0)
 SETS = ("trna", "5s-rrna", "rnase-p", "cobalamin")
 SHORT: dict[str, Any] = {
     "steps": 5000,
@@ -77,9 +73,7 @@ def main(argv: Sequence[str]) -> int:
     built = parser("rna", "Families of RNAs against D, held-out members and baselines.", EXAMPLES)
     built.add_argument("study", choices=list(STUDIES), help="what to measure")
     built.add_argument("--data", choices=SETS, default=SETS[0], help="default: %(default)s")
-    built.add_argument("--dimensions", type=dimension_argument, nargs="+", default=list(DIMENSIONS), metavar="D")
-    built.add_argument("--seeds", type=int, nargs="+", default=[0, 1], help="of training and sampling, in the sweep")
-    built.add_argument("--ways", nargs="+", choices=("trained", "one-network"), default=("trained", "one-network"))
+    sequences.sweep_arguments(built)
     arguments = built.parse_args(argv)
     STUDIES[arguments.study](arguments)
     return 0
@@ -88,14 +82,7 @@ def main(argv: Sequence[str]) -> int:
 def sweep(arguments: argparse.Namespace) -> None:
     """Short runs trained at each D, and one network for every D."""
     table, task = _table("sweep", arguments, SHORT), task_named(arguments.data)
-    for seed, way, D in product(arguments.seeds, arguments.ways, arguments.dimensions):
-        key = {"way": way, "D": D, "seed": seed}
-        if table.find(key) is None:
-            of = {"dimension": D} if way == "trained" else {"dimension": 512.0, "dimension_range": DIMENSION_RANGE}
-            run = f"d{D:g}" if way == "trained" else "any"
-            settings = SHORT | of | {"seed": seed}
-            model = trained(arguments, f"{arguments.data}-{run}-seed{seed}", Sequences(), task.train, settings)
-            table.cell(key, partial(task.measure, model, seed, D))
+    sequences.sweep(table, arguments, task.train, SHORT, task.measure, f"{arguments.data}-")
     print(tables.render(table.path.stem, arguments.results))
 
 
@@ -149,9 +136,9 @@ def structures(arguments: argparse.Namespace) -> None:
 
 def _folded(arguments: argparse.Namespace, strength: float | None, seed: int) -> dict[str, float]:
     """How often the fold of lowest energy is the target. strength: of `Fold`, None for samples that are not told it."""
-    train = [without_gaps(text) for name in MIXED for text in _texts(task_named(name).train)]
+    train = [without_gaps(text) for name in MIXED for text in texts_of(task_named(name).train)]
     model = trained(arguments, "structures", Sequences(), Dataset(records(train), details={"alphabet": "rna"}), FREE)
-    real = [without_gaps(text) for name in MIXED for text in _texts(task_named(name).real)]
+    real = [without_gaps(text) for name in MIXED for text in texts_of(task_named(name).real)]
     order = np.random.default_rng([seed, 7]).permutation(len(real))[:TARGETS]
     same, apart, texts = [], [], []
     with progress("drawing to structures") as update:
@@ -196,24 +183,12 @@ class Task:
 
     @cached_property
     def reference(self) -> Reference:
-        return Reference(_texts(self.real), _texts(self.train), RNA, Frame.restore(self.train.details["frame"]))
+        return Reference(texts_of(self.real), texts_of(self.train), RNA, Frame.restore(self.train.details["frame"]))
 
     def measure(self, model: Model, seed: int, dimension: float | None = None) -> dict[str, Any]:
         """Figures of samples that have the conditions of training sequences drawn at random."""
-        rows = np.random.default_rng([seed, 1]).integers(len(self.train), size=COUNT)
-        condition = {name: np.asarray(value)[rows] for name, value in self.train.condition.items()}
-        started = time.monotonic()
-        with progress("sampling RNAs") as update:
-            samples = model.sample(
-                COUNT,
-                seed=1000 + seed,
-                condition=condition or None,
-                dimension=dimension,
-                evaluations=EVALUATIONS,
-                on_state=update,
-            )
-        seconds = time.monotonic() - started
-        return self.judged([text_of(sample) for sample in samples]) | {"seconds": round(seconds, 1)}
+        found, seconds = sequences.drawn(model, self.train, COUNT, seed, dimension=dimension)
+        return self.judged(found) | {"seconds": seconds}
 
     def judged(self, texts: Sequence[str]) -> dict[str, Any]:
         """Figures by column where they have columns, otherwise those of plain letters; and those of the judges."""
@@ -240,9 +215,7 @@ def task_named(name: str) -> Task:
 
 def held_out(task: Task, seed: int) -> list[str]:
     """Real members in the place of samples: the floor."""
-    texts = _texts(task.floor)
-    order = np.random.default_rng([seed, 4]).permutation(len(texts))[:COUNT]
-    return [texts[i] for i in order]
+    return sequences.some(task.floor, COUNT, seed)
 
 
 def in_another_order(task: Task, seed: int) -> list[str]:
@@ -278,10 +251,6 @@ def _baseline(task: Task, draw: Callable[[Task, int], list[str]], seed: int) -> 
         return task.judged(draw(task, seed))
     except PfgmError as error:  # what draws is not installed
         return {"missing": str(error)}
-
-
-def _texts(data: Dataset) -> list[str]:
-    return [text_of(record) for record in data.objects]
 
 
 def _table(study: str, arguments: argparse.Namespace, training: dict[str, Any]) -> Table:
