@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from modalities.sequences.design import Design
     from modalities.sequences.fold import Fold
     from pfgm_science.report import Section
+    from pfgm_science.walk import Seen
 
 FEW, MANY = 2000, 10_000  # sequences, up to which a network is held back much, and a little
 PSEUDOCOUNT = 0.5  # of each symbol in each column: what was never seen is unlikely, not impossible
@@ -286,6 +287,15 @@ class Sequences:
 
         figure: Figure = letters(objects, self.letters, title)
         return figure
+
+    def emergence(self, seen: Sequence[Seen]) -> Section:
+        """The part of a report that shows one sequence on its way from the prior."""
+        from modalities.sequences.views import on_its_way
+
+        mask = seen[0].state.mask
+        length = self.length if mask is None or self.aligned else int(mask[0, :, 0].sum())
+        shares = [self.codebook.probabilities(at.estimate.values[0, :length].cpu()).double().numpy() for at in seen]
+        return on_its_way([at.sigma for at in seen], shares, self.letters)
 
     def sections(self, real: Any, generated: Any, nearest: Any | None, distances: np.ndarray | None) -> list[Section]:
         """Parts of a report: real beside generated sequences."""

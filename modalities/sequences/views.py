@@ -58,6 +58,45 @@ def letters(objects: Sequence[Any], alphabet: Alphabet, title: str = "", pairs: 
     return figure
 
 
+def emergence(levels: Sequence[float], shares: Sequence[Array], alphabet: Alphabet) -> Figure:
+    """One sequence on its way: a row a noise level with the likeliest letter of each place, the fainter the less sure.
+
+    shares: of each symbol in each place, [length, symbols], one a level.
+    """
+    from matplotlib.figure import Figure
+
+    width, shown, names = len(shares[0]), colours(alphabet), 60
+    across = min(histograms.PAGE, max(220, width * 9 + 20) + names)
+    height = len(levels) * _LETTER + 8
+    figure = Figure(figsize=(across / CSS_INCH, height / CSS_INCH), facecolor=PAPER)
+    ax = figure.add_axes((names / across, 4 / height, 1 - (names + 8) / across, 1 - 8 / height))
+    size = min(8.0, 0.75 * (across - names) / width * 72 / CSS_INCH / 0.62)
+    for row, (level, share) in enumerate(zip(levels, shares, strict=True)):
+        ax.annotate(
+            f"σ = {level:.2g}", (0, row + 0.5), (-6, 0), textcoords="offset points", ha="right", va="center",
+            fontsize=7, color=MUTED,
+        )  # fmt: skip
+        for column, each in enumerate(share):
+            letter = alphabet.symbols[int(each.argmax())]
+            ax.text(
+                column + 0.5, row + 0.5, letter, ha="center", va="center", fontsize=size, family="monospace",
+                color=MUTED if letter == GAP else shown.get(letter, INK), alpha=float(np.clip(each.max(), 0.15, 1)),
+            )  # fmt: skip
+    ax.set(xlim=(0, width), ylim=(len(levels), 0))
+    ax.set_axis_off()
+    return figure
+
+
+def on_its_way(levels: Sequence[float], shares: Sequence[Array], alphabet: Alphabet) -> Section:
+    """The section of a report with `emergence` in it."""
+    text = (
+        "One sequence on its way from the prior to the data, at falling noise levels: what the network takes the "
+        "letter of each place to be, the fainter the less sure it is."
+    )
+    figure = ReportFigure(emergence(levels, shares, alphabet), alt="A sequence that emerges out of noise, row by row")
+    return Section("How a sequence emerges", text, [figure])
+
+
 def sections(
     adapter: Sequences,
     real: Sequence[Any],

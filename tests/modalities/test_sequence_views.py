@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from matplotlib.collections import PathCollection
 from scipy.spatial.distance import pdist
 
+import pfgm_science as pfgm
 from modalities.sequences import Sequences, histograms, novelty, samples, structures, views
 from modalities.sequences.alphabet import DNA, PROTEIN, RNA
 from modalities.sequences.colours import colours
@@ -19,9 +20,11 @@ from modalities.sequences.frame import Frame, numbered, pairs_of
 from modalities.sequences.logos import ROW, heights, logos, stretches
 from modalities.sequences.novelty import candidates, edits, nearest_columns, nearest_edits
 from modalities.sequences.objects import records
+from modalities.sequences.views import emergence
 from pfgm_science.data import Dataset
 from pfgm_science.figures import CSS_INCH, png
 from pfgm_science.report import Figure, Table
+from pfgm_science.walk import walk
 
 CLOVERLEAF = "(((((((..((((........)))).((((.........)))).....(((((.......))))))))))))...."
 YEAST = "GCGGAUUUAGCUCAGUUGGGAGAGCGCCAGACUGAAGAUCUGGAGGUCCUGUGUUCGAUCCACAGAAUUCGCACCA"
@@ -372,3 +375,23 @@ def test_only_what_differs_from_the_pair_is_written() -> None:
     assert said["U", colours(RNA)["U"]] == 1
     assert sum(count for (text, _), count in said.items() if text == views.SAME) == 3
     assert [text.get_text() for text in figure.texts] == ["Pair"]
+
+
+def test_a_sequence_on_its_way_has_a_row_a_level_and_faint_letters_where_it_is_unsure() -> None:
+    sure, unsure = np.array([[0.97, 0.01, 0.01, 0.01]] * 3), np.array([[0.2, 0.3, 0.25, 0.25]] * 3)
+    figure = emergence([2.0, 0.0], [unsure, sure], RNA)
+    (ax,) = figure.axes
+    found = [(text.get_text(), text.get_alpha()) for text in ax.texts if text.get_text() in RNA.letters]
+    assert found == [("C", 0.3)] * 3 + [("A", 0.97)] * 3
+    assert [text.get_text() for text in ax.texts if "σ" in text.get_text()] == ["σ = 2", "σ = 0"]
+
+
+def test_what_emerges_is_the_sample_of_that_seed() -> None:
+    model = pfgm.fit(Sequences(), ["ACGU", "GGCAU"] * 8, steps=1, batch_size=4, network={"width": 8, "depth": 1})
+    seen = walk(model, 3)
+    (last,) = model.adapter.decode(seen[-1].estimate)
+    section = model.adapter.emergence(seen)
+    (figure,) = section.items
+    (ax,) = figure.figure.axes
+    letters = [text.get_text() for text in ax.texts if text.get_text() in RNA.letters]
+    assert "".join(letters[-len(last) :]) == last and len(letters) == len(last) * len(seen)
