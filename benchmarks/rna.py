@@ -50,7 +50,7 @@ LONG: dict[str, Any] = SHORT | {"steps": 8000}
 HEADLINE_DIMENSION = 512.0
 MIXED = ("trna", "5s-rrna")  # whose letters without columns the model of free lengths learns
 TARGETS, EACH = 50, 4  # folds of held-out members, and designs to each
-STRENGTHS = (0.0, 1.0, 2.0)
+STRENGTHS = (0.0, 1.0, 2.0, 4.0)
 FREE: dict[str, Any] = {
     "steps": 3000,
     "batch_size": 32,

@@ -98,7 +98,7 @@ def test_designs_to_a_structure_stand_beside_samples_that_are_not_told(
     monkeypatch.setattr(rna.rna_judges, "fold", fold)
     assert rna.main(["structures", "--runs", str(tmp_path / "runs"), "--results", str(tmp_path)]) == 0
     table = Table("rna-structures", tmp_path)
-    assert len(table.cells) == 3 * 4
+    assert len(table.cells) == 3 * 5
     told, free = (table.select(strength=s)[0]["figures"] for s in (0.0, None))
     assert told["as the target"] == 1 and told["pairs apart"] == 0 and told["designs"] == 12
     assert free["as the target"] < 0.5
