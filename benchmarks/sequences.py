@@ -6,6 +6,7 @@ import argparse
 import math
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -45,8 +46,7 @@ def sweep(
             of = {"dimension": D} if way == "trained" else {"dimension": 512.0, "dimension_range": DIMENSION_RANGE}
             run = f"{prefix}{f'd{D:g}' if way == 'trained' else 'any'}-seed{seed}"
             model = trained(arguments, run, Sequences(), train, {**settings, **of, "seed": seed})
-            figures = measure(model, seed, D)
-            table.cell(key, lambda figures=figures: figures)  # type: ignore[misc]
+            table.cell(key, partial(measure, model, seed, D))
 
 
 def drawn(model: Model, train: Dataset, count: int, seed: int, **how: Any) -> tuple[list[str], float]:

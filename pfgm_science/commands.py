@@ -118,8 +118,8 @@ def _designed(model: Model, args: argparse.Namespace, how: Drawing) -> int:
     """Designs: the object of --template with parts of it drawn anew."""
     if not hasattr(model.adapter, "design"):
         raise ConfigError(f"--template: {model.adapter.name} have no regions that could be redesigned")
-    if (args.given, args.keep, args.measure, args.sizes) != (None, None, None, None):
-        raise ConfigError("--template goes with neither --from, --keep, --measure nor --sizes")
+    if (args.given, args.keep, args.measure, args.sizes, args.structure) != (None, None, None, None, None):
+        raise ConfigError("--template goes with neither --from, --keep, --measure, --sizes nor --structure")
     given = model.adapter.read(args.template)
     if given.rejected or len(given) != 1:
         reason = given.rejected[0] if given.rejected else f"there are {len(given)} objects"
@@ -145,8 +145,8 @@ def _fold(model: Model, args: argparse.Namespace) -> Around | None:
         return None
     if not hasattr(model.adapter, "fold"):
         raise ConfigError(f"--structure: {model.adapter.name} do not fold")
-    if (args.given, args.keep, args.measure, args.sizes, args.template) != (None, None, None, None, None):
-        raise ConfigError("--structure goes with neither --from, --keep, --measure, --sizes nor --template")
+    if (args.given, args.keep, args.measure, args.sizes) != (None, None, None, None):
+        raise ConfigError("--structure goes with neither --from, --keep, --measure nor --sizes")
     around: Around = model.adapter.fold(args.structure)
     return around
 

@@ -122,3 +122,5 @@ def test_the_command_line_draws_to_a_structure(
     assert "has no pairs" in capsys.readouterr().err
     assert main([*words, "--sizes", "12", "--force"]) == 2
     assert "--structure goes with neither" in capsys.readouterr().err
+    assert main([*words, "--template", str(out), "--redesign", "H3", "--force"]) == 2
+    assert "--template goes with neither" in capsys.readouterr().err
