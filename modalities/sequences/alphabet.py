@@ -15,6 +15,8 @@ from pfgm_science.errors import ConfigError, DataError
 Array = np.ndarray[Any, Any]
 
 GAP = "-"
+BONDS = {"GC": 3, "AU": 2, "AT": 2, "GU": 1, "GT": 1}  # hydrogen bonds of two bases; the wobble counts as one
+CANONICAL = frozenset(pair for bond in BONDS for pair in (bond, bond[::-1]))  # that pair, in either order
 _GAPS = str.maketrans("._~", "---")
 
 

@@ -47,7 +47,7 @@ def nearest(texts: Sequence[str], others: Sequence[str]) -> list[int]:
     """
     distinct = sorted(set(others))
     plain = [without_gaps(text) for text in distinct]
-    ours, theirs = (_codes(each) for each in (texts, distinct))
+    ours, theirs = (codes(each) for each in (texts, distinct))
     kept = min(SHORTLIST, len(distinct))
     found = []
     for start in range(0, len(texts), _BLOCK):
@@ -72,6 +72,6 @@ def _alike(first: str, second: str) -> int:
     return next((i for i in range(shorter) if first[i] != second[i]), shorter)
 
 
-def _codes(texts: Sequence[str]) -> np.ndarray:
+def codes(texts: Sequence[str]) -> np.ndarray:
     """The letters as numbers: uint8 [n, columns]."""
     return np.array([np.frombuffer(text.encode("ascii"), dtype=np.uint8) for text in texts])

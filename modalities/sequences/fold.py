@@ -14,13 +14,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from modalities.sequences.alphabet import BONDS
 from modalities.sequences.frame import pairs_of
 from pfgm_science.batch import Batch, Condition
 from pfgm_science.codebook import Codebook
 from pfgm_science.denoiser import Denoiser, Wrapper
 from pfgm_science.errors import ConfigError
 
-BONDS = {"GC": 3, "AU": 2, "AT": 2, "GU": 1, "GT": 1}  # and how strong they are, by hydrogen bonds; a wobble as one
 LEAST = 3  # places of the smallest loop
 
 

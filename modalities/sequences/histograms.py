@@ -9,9 +9,10 @@ import numpy as np
 
 from modalities.sequences.alphabet import GAP, RNA, Alphabet
 from modalities.sequences.frame import Frame
-from modalities.sequences.metrics import properties
+from modalities.sequences.metrics import pairing, properties
 from modalities.sequences.objects import without_gaps
-from modalities.sequences.structures import can_fold, canonical_share, least_energy
+from modalities.sequences.rna_judges import fold
+from modalities.sequences.structures import can_fold
 from pfgm_science.figures import CSS_INCH, GENERATED, REAL, label, new_figure
 
 if TYPE_CHECKING:
@@ -45,11 +46,11 @@ def measured(texts: Sequence[str], alphabet: Alphabet, frame: Frame | None) -> d
     """
     found = properties(texts, alphabet)
     if alphabet is RNA and frame is not None and frame.structure:
-        shares = np.array([canonical_share(frame, text) for text in texts])
+        shares = np.array([pairing([text], frame) for text in texts])
         found[CANONICAL] = shares[np.isfinite(shares)]
     if alphabet is RNA and can_fold():
         plain = [without_gaps(text) for text in texts[: foldable(texts)]]
-        found[ENERGY] = np.array([least_energy(text)[1] / len(text) for text in plain])
+        found[ENERGY] = np.array([fold(text)[1] / len(text) for text in plain])
     for name, first, end in loops(frame):
         found[name] = np.array([len(text[first:end]) - text[first:end].count(GAP) for text in texts])
     return found

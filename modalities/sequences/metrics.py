@@ -16,8 +16,9 @@ import numpy as np
 from scipy.spatial.distance import cdist
 from scipy.stats import wasserstein_distance
 
-from modalities.sequences.alphabet import GAP, Alphabet
+from modalities.sequences.alphabet import CANONICAL, GAP, Alphabet
 from modalities.sequences.frame import Frame
+from modalities.sequences.novelty import nearest_rows
 from modalities.sequences.objects import without_gaps
 from pfgm_science.errors import DataError
 
@@ -25,8 +26,6 @@ Array = np.ndarray[Any, Any]
 
 PAIRS = 400  # sequences of which all pairs are compared, for the diversity
 _SEEN = 0.02  # share of sequences from which on a symbol of a column is counted in correlations
-_BONDS = frozenset(["GC", "CG", "AU", "UA", "GU", "UG", "AT", "TA", "GT", "TG"])
-_BLOCK = 64  # sequences that are compared with all others at a time
 
 
 class Reference:
@@ -107,10 +106,7 @@ def numbers(texts: Sequence[str], alphabet: Alphabet) -> Array:
 
 def nearest(found: Array, others: Array) -> Array:
     """Columns in which each row differs from the nearest of the others: [n]."""
-    size = found.shape[1]
-    blocks = [cdist(found[i : i + _BLOCK], others, "hamming").min(1) for i in range(0, len(found), _BLOCK)]
-    distances: Array = np.round(size * np.concatenate(blocks))
-    return distances
+    return nearest_rows(found, others)[0]
 
 
 def diversity(found: Array, rng: np.random.Generator) -> float:
@@ -165,9 +161,12 @@ def _entropy(rows: Array) -> float:
 
 
 def pairing(texts: Sequence[str], frame: Frame) -> float:
-    """Of the pairs of columns of the structure that both have a letter, the share of Watson-Crick and wobble pairs."""
+    """Of the pairs of columns of the structure that both have a letter, the share of Watson-Crick and wobble pairs.
+
+    nan where none has both.
+    """
     both = [text[i] + text[j] for text in texts for i, j in frame.pairs if GAP not in (text[i], text[j])]
-    return sum(pair in _BONDS for pair in both) / max(len(both), 1)
+    return sum(pair in CANONICAL for pair in both) / len(both) if both else float("nan")
 
 
 def properties(texts: Sequence[str], alphabet: Alphabet) -> dict[str, Array]:

@@ -9,6 +9,7 @@ import numpy as np
 from scipy.spatial.distance import cdist
 
 from modalities.sequences.alphabet import PROTEIN, Alphabet
+from modalities.sequences.edits import codes, distance
 
 Array = np.ndarray[Any, Any]
 
@@ -18,12 +19,16 @@ _BLOCK = 64  # sequences that are compared with all others at a time
 
 def nearest_columns(texts: Sequence[str], others: Sequence[str]) -> tuple[Array, Array]:
     """In how many columns each aligned text differs from the nearest of the others, and which one that is: [n], [n]."""
-    known = _bytes(others)
+    return nearest_rows(codes(texts), codes(others))
+
+
+def nearest_rows(found: Array, others: Array) -> tuple[Array, Array]:
+    """The same of rows of numbers, [n, columns] and [m, columns]."""
     distances, places = [], []
-    for start in range(0, len(texts), _BLOCK):
-        apart = cdist(_bytes(texts[start : start + _BLOCK]), known, "hamming")
+    for start in range(0, len(found), _BLOCK):
+        apart = cdist(found[start : start + _BLOCK], others, "hamming")
         places.append(apart.argmin(1))
-        distances.append(np.round(apart.min(1) * known.shape[1]))
+        distances.append(np.round(apart.min(1) * others.shape[1]))
     return np.concatenate(distances), np.concatenate(places)
 
 
@@ -40,7 +45,7 @@ def nearest_edits(texts: Sequence[str], others: Sequence[str], alphabet: Alphabe
     for i, (text, words) in enumerate(zip(texts, _words(texts, alphabet), strict=True)):
         apart = np.abs(known - words).sum(1)
         chosen = np.argsort(apart, kind="stable")[:most]
-        found = edits(text, [others[k] for k in chosen])
+        found = np.array([distance(text, others[k]) for k in chosen])
         distances[i], places[i] = found.min(), chosen[found.argmin()]
     return distances, places
 
@@ -49,28 +54,6 @@ def candidates(texts: Sequence[str], others: Sequence[str]) -> int:
     """How many of the others each text is compared with letter by letter: all where they are few and short."""
     longest = max(map(len, [*texts, *others]), default=1)
     return min(len(others), max(LEAST, WORK // longest**2))
-
-
-def edits(text: str, others: Sequence[str]) -> Array:
-    """Levenshtein's distance of a text to each of the others: int64 [m]. All prefixes of all of them at a time."""
-    lengths = np.array([len(other) for other in others])
-    longest = int(lengths.max(initial=0))
-    letters = np.zeros((len(others), longest), np.uint8)  # a letter that no text has where one has ended
-    for place, other in enumerate(others):
-        letters[place, : len(other)] = np.frombuffer(other.encode("ascii"), np.uint8)
-    steps = np.arange(longest + 1)
-    row: Array = np.repeat(steps[None], len(others), 0)
-    for number, letter in enumerate(text.encode("ascii"), 1):
-        after = np.empty_like(row)
-        after[:, 0] = number
-        after[:, 1:] = np.minimum(row[:, 1:] + 1, row[:, :-1] + (letters != letter))
-        row = np.minimum.accumulate(after - steps, axis=1) + steps  # letters of the other that are left out
-    found: Array = row[np.arange(len(others)), lengths]
-    return found
-
-
-def _bytes(texts: Sequence[str]) -> Array:
-    return np.array([np.frombuffer(text.encode("ascii"), np.uint8) for text in texts])
 
 
 def _words(texts: Sequence[str], alphabet: Alphabet) -> Array:

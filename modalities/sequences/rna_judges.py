@@ -103,6 +103,7 @@ def energies(texts: tuple[str, ...]) -> Array:
     return np.array([fold(text)[1] / len(text) for text in texts])
 
 
+@lru_cache(maxsize=4096)
 def fold(text: str) -> tuple[str, float]:
     """The structure of the lowest free energy in dot-bracket, and that energy in kcal/mol."""
     structure, energy = _vienna().fold(without_gaps(text))

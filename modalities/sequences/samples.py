@@ -11,8 +11,8 @@ from modalities.sequences.alphabet import PROTEIN, Alphabet
 from modalities.sequences.frame import Frame
 from modalities.sequences.histograms import CANONICAL, loops
 from modalities.sequences.liabilities import LIABILITIES, touching
+from modalities.sequences.metrics import pairing
 from modalities.sequences.objects import without_gaps
-from modalities.sequences.structures import canonical_share
 from pfgm_science.report import Table
 
 Array = np.ndarray[Any, Any]
@@ -50,7 +50,7 @@ def table(
         else:
             row.append((plain.count("G") + plain.count("C")) / len(plain))
             if paired and frame is not None:
-                row.append(canonical_share(frame, text))
+                row.append(pairing([text], frame))
         rows.append([*row, plain])
     code = ["name", *(name for name, _, _ in spans), "sequence"]
     return Table(header, rows, sortable=True, download=FILE, code=code)

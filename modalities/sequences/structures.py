@@ -10,12 +10,12 @@ import importlib.util
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modalities.sequences.alphabet import GAP, RNA
+from modalities.sequences import rna_judges
+from modalities.sequences.alphabet import CANONICAL, GAP, RNA
 from modalities.sequences.colours import colours
 from modalities.sequences.frame import Frame, pairs_of
 from pfgm_science.figures import CSS_INCH, GENERATED, INK, MUTED, PAPER
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, Any]
 Pairs = Sequence[tuple[int, int]]
 
-CANONICAL = frozenset(("AU", "UA", "GC", "CG", "GU", "UG"))
 WIDTH = 1.4  # between the two bases of a pair, in units of the distance between neighbours
 PANEL = 300  # CSS pixels of the side of a drawing
 _FOOT = 34  # CSS pixels for the words below a drawing
@@ -48,15 +47,6 @@ def can_fold() -> bool:
     return importlib.util.find_spec("RNA") is not None
 
 
-@lru_cache(maxsize=4096)
-def least_energy(letters: str) -> tuple[str, float]:
-    """The structure of least free energy of an RNA without gaps, and the energy in kcal/mol, by ViennaRNA."""
-    import RNA as vienna
-
-    structure, energy = vienna.fold(letters)
-    return structure, float(energy)
-
-
 def consensus(frame: Frame, text: str) -> tuple[tuple[int, int], ...]:
     """The pairs of a frame between the letters of an aligned sequence, as places without gaps."""
     return frame.take([column for column, letter in enumerate(text) if letter != GAP]).pairs
@@ -67,12 +57,6 @@ def possible(letters: str, pair: tuple[int, int]) -> bool:
     return letters[pair[0]] + letters[pair[1]] in CANONICAL
 
 
-def canonical_share(frame: Frame, text: str) -> float:
-    """The share of the consensus pairs that an aligned sequence can form; nan where it has letters at none of them."""
-    pairs = [text[low] + text[high] for low, high in frame.pairs if GAP not in (text[low], text[high])]
-    return sum(pair in CANONICAL for pair in pairs) / len(pairs) if pairs else math.nan
-
-
 def fold(text: str, frame: Frame | None) -> Fold | None:
     """The structure of least free energy where ViennaRNA is installed, else the frame's; None where there is neither.
 
@@ -81,7 +65,7 @@ def fold(text: str, frame: Frame | None) -> Fold | None:
     letters = text.replace(GAP, "")
     expected = consensus(frame, text) if frame is not None and frame.structure else ()
     if can_fold():
-        structure, energy = least_energy(letters)
+        structure, energy = rna_judges.fold(letters)
         pairs = pairs_of(structure)
         note = f"{energy:.1f} kcal/mol".replace("-", "−")
         if expected:

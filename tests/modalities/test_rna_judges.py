@@ -82,6 +82,7 @@ def test_without_infernal_the_error_says_what_to_install(monkeypatch: pytest.Mon
     monkeypatch.setitem(__import__("sys").modules, "RNA", None)
     rna_judges._vienna.cache_clear()
     rna_judges.energies.cache_clear()
+    rna_judges.fold.cache_clear()
     with pytest.raises(PfgmError, match=r"ViennaRNA .*pfgm-science\[rna-judges\]"):
         rna_judges.energies((ALANINE,))
     found = rna_judges.evaluate([ALANINE], [ALANINE], b"INFERNAL1/a\nGA 20.0\n", genes=True)

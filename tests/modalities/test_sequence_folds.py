@@ -12,7 +12,8 @@ from scipy.stats import chisquare
 
 import pfgm_science as pfgm
 from modalities.sequences import Fold, Sequences
-from modalities.sequences.fold import BONDS, Paired
+from modalities.sequences.alphabet import BONDS
+from modalities.sequences.fold import Paired
 from modalities.sequences.frame import pairs_of
 from pfgm_science.cli import main
 from pfgm_science.codebook import Codebook

@@ -16,9 +16,11 @@ import pfgm_science as pfgm
 from modalities.sequences import Sequences, histograms, novelty, samples, structures, views
 from modalities.sequences.alphabet import DNA, PROTEIN, RNA
 from modalities.sequences.colours import colours
+from modalities.sequences.edits import distance
 from modalities.sequences.frame import Frame, numbered, pairs_of
 from modalities.sequences.logos import ROW, heights, logos, stretches
-from modalities.sequences.novelty import candidates, edits, nearest_columns, nearest_edits
+from modalities.sequences.metrics import pairing
+from modalities.sequences.novelty import candidates, nearest_columns, nearest_edits
 from modalities.sequences.objects import records
 from modalities.sequences.views import emergence
 from pfgm_science.data import Dataset
@@ -164,9 +166,9 @@ def test_with_a_folder_the_structure_of_least_energy_is_drawn() -> None:
 
 def test_share_of_consensus_pairs_that_the_letters_can_form() -> None:
     frame = Frame(numbered(8).columns, structure="(((..)))")
-    assert structures.canonical_share(frame, "GGAAAAUC") == pytest.approx(2 / 3)
-    assert structures.canonical_share(frame, "GG-AAAUC") == 1
-    assert math.isnan(structures.canonical_share(frame, "---AAAUC"))
+    assert pairing(["GGAAAAUC"], frame) == pytest.approx(2 / 3)
+    assert pairing(["GG-AAAUC"], frame) == 1
+    assert math.isnan(pairing(["---AAAUC"], frame))
 
 
 @pytest.mark.parametrize("letters", ["A", "GC", YEAST, YEAST * 5])
@@ -251,7 +253,7 @@ def levenshtein(a: str, b: str) -> int:
 @settings(deadline=None, derandomize=True, max_examples=100)
 @given(st.text("ACG", max_size=9), st.lists(st.text("ACG", max_size=9), min_size=1, max_size=5))
 def test_edits_are_levenshteins(text: str, others: list[str]) -> None:
-    assert edits(text, others).tolist() == [levenshtein(text, other) for other in others]
+    assert [distance(text, other) for other in others] == [levenshtein(text, other) for other in others]
 
 
 def test_the_nearest_by_columns_and_by_edits() -> None:
