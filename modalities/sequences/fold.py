@@ -1,8 +1,8 @@
 """Samples that fit a structure: `model.sample(count, around=Fold("((((....))))"))`, whatever the model was trained on.
 
-Given x, the letters that a denoiser believes in are independent of each other. That two places pair is a table of the
-letters that bond, by which the product of their beliefs is weighed: each then has the sums of that table in place of
-its own belief, which is the exact posterior under the condition. Nothing is trained for it.
+A denoiser says what each letter is by itself, given x; here they are taken to be independent of each other. That two
+places pair is then a table of the letters that bond, by which the product of their beliefs is weighed, and each has the
+sums of that table in place of its own belief: the posterior under the condition. Nothing is trained for it.
 """
 
 from __future__ import annotations
