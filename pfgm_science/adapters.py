@@ -32,8 +32,9 @@ class Adapter(Protocol):
     `log_volume()`, the log of what encoding makes of a volume, for densities in the units of the objects;
     `sized(sizes)`, the template of samples of these sizes, [count]; `part(object, ...)`, what keeps an object inside of
     samples; `design(object, ...)`, regions of it drawn anew, and `designer`, the shipped model that does so where none
-    is named; `notice(config)`, what to tell the user before a training run starts, "" for nothing; `sections` and
-    `emergence`, parts of a report (see evaluation).
+    is named; `mend(object, ...)`, what is missing of it drawn; `augment(batch, generator)`, other samples that are as
+    good, drawn anew at each step; `notice(config)`, what to tell the user before a training run starts, "" for nothing;
+    `sections` and `emergence`, parts of a report (see evaluation).
     """
 
     name: ClassVar[str]

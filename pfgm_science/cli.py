@@ -237,6 +237,7 @@ def _parsers() -> tuple[Parser, dict[str, Parser]]:
             "pfgm sample planar-20 --from part.g6 --out completed.g6",
             "pfgm sample runs/vh --template t.fasta --redesign CDR-H3 --length 10-16 --deny N-glycosylation",
             "pfgm sample runs/digits --keep mask.npy --from x.npy --repeats 5",
+            "pfgm sample syllables --from word.wav --gap 120-170 --count 4",
             "pfgm sample runs/table --measure A.npy --result z.npy --measure-noise 0.1 --repeats 20",
             more="Sample i depends on the seed and on i alone.",
         )
@@ -392,6 +393,14 @@ def _sample(parser: Parser) -> None:
         help='letters (CM), letters of a place (H3:3=C), or a motif such as "N-glycosylation"',
     )
     design.add_argument("--temperature", type=float, metavar="T", help="below 1 for likelier letters (default: 1)")
+    mend = parser.add_argument_group("a given sound mended, with --from (audio)")
+    mend.add_argument(
+        "--gap", type=_span, action="append", default=[], metavar="FROM-TO", help="milliseconds to fill in; may repeat"
+    )
+    mend.add_argument("--band", type=float, metavar="HZ", help="frequency from which on a band is missing")
+    mend.add_argument("--declip", action="store_true", help="restore peaks that were cut off")
+    mend.add_argument("--ceiling", type=float, metavar="C", help="where peaks were cut (default: the loudest sample)")
+    mend.add_argument("--seconds", type=float, metavar="S", help="continue the sound, or samples, up to this length")
     parser.add_argument("--measure", metavar="FILE", help="A as .npy, [measurements, entries of an object]: z = A y")
     parser.add_argument("--result", metavar="FILE", help="z as .npy, [measurements], or one row a sample")
     parser.add_argument("--measure-noise", type=float, metavar="S", help="standard deviation of z (default: 0)")
@@ -430,7 +439,7 @@ def _given(parser: Parser) -> None:
 
 
 def _steering(parser: Parser) -> None:
-    parser.add_argument("--label", metavar="CLASS", help="class to draw: short for --condition label=CLASS")
+    parser.add_argument("--label", "--class", metavar="CLASS", help="class to draw: short for --condition label=CLASS")
     parser.add_argument(
         "--condition",
         type=_pair,
@@ -625,6 +634,17 @@ def _interval(text: str) -> tuple[float, float]:
         raise argparse.ArgumentTypeError(f"{text!r} is not LOW,HIGH, such as 0.2,3") from None
     if not 0 <= bounds[0] < bounds[1]:
         raise argparse.ArgumentTypeError(f"{text!r}: 0 <= LOW < HIGH is needed")
+    return bounds
+
+
+def _span(text: str) -> tuple[float, float]:
+    low, _, high = text.partition("-")
+    try:
+        bounds = float(low), float(high)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not FROM-TO in milliseconds, such as 120-170") from None
+    if not 0 <= bounds[0] < bounds[1]:
+        raise argparse.ArgumentTypeError(f"{text!r}: 0 <= FROM < TO is needed")
     return bounds
 
 

@@ -40,6 +40,7 @@ from pfgm_science.training import LOG_FILE, STATE_FILE, Launcher, read_log
 
 BENCHMARKS = "pfgm_science.benchmarks"  # entry points: objects with name, description and main(argv) -> exit code
 COUNT = 100  # samples when none are asked for
+VERSIONS = 4  # of a sound that is mended
 STANDARD_INPUT = "-"  # as the name of a file, for readers that take it
 SHOWN = 20  # records that are named when some are left out
 
@@ -100,6 +101,8 @@ def sample(args: argparse.Namespace) -> int:
     alone = [name for name in ("redesign", "length", "allow", "deny") if getattr(args, name)]
     if alone or args.temperature is not None:
         raise ConfigError(f"--{(alone or ['temperature'])[0]} needs --template: the object whose parts are redesigned")
+    if args.gap or args.declip or (args.band, args.ceiling, args.seconds) != (None, None, None):
+        return _mended(model, args, how)
     count, keep = _known(model, args)
     how["keep"], how["measurement"] = keep, _measurement(args)
     if args.sizes is not None and args.keep is not None:
@@ -136,6 +139,33 @@ def _designed(model: Model, args: argparse.Namespace, how: Drawing) -> int:
     how_far = {"training": _seen(model, args)}
     out = _drawn(model, args, how, "designs", lambda: job.draw(model, count, **how_far, **how))
     print(f"{out}: {count:,} designs")
+    return 0
+
+
+def _mended(model: Model, args: argparse.Namespace, how: Drawing) -> int:
+    """The sound of --from with gaps filled, a band added, peaks restored, or its end continued."""
+    if not hasattr(model.adapter, "mend"):
+        raise ConfigError(
+            f"--gap, --band, --declip, --ceiling and --seconds mend sounds; these are {model.adapter.name}"
+        )
+    if (args.keep, args.measure, args.sizes, args.structure) != (None, None, None, None):
+        raise ConfigError("mending a sound goes with neither --keep, --measure, --sizes nor --structure")
+    if args.ceiling is not None and not args.declip:
+        raise ConfigError("--ceiling says where peaks were cut: it needs --declip")
+    clip = None
+    if args.given is not None:
+        given = _given(model, args)
+        if given.rejected or len(given) != 1:
+            reason = given.rejected[0] if given.rejected else f"there are {len(given)} objects"
+            raise DataError(f"{args.given}: {reason}. One good sound is needed, which is mended.")
+        clip = given.objects[0]
+    job = model.adapter.mend(
+        clip, gaps=args.gap, band=args.band or 0.0, declip=args.declip, ceiling=args.ceiling,
+        seconds=args.seconds or 0.0, **_repeats(args),
+    )  # fmt: skip
+    count = args.count or VERSIONS
+    out = _drawn(model, args, how, "mended", lambda: job.draw(model, count, **how))
+    print(f"{out}: {count:,} {'versions' if clip else 'sounds'}")
     return 0
 
 
@@ -511,7 +541,8 @@ def _known(model: Model, args: argparse.Namespace) -> tuple[int, Keeps | None]:
         if args.given is None:
             return args.count or COUNT, None
         if not hasattr(model.adapter, "part"):
-            raise ConfigError("--from needs --keep, a mask that says what of the given objects is kept")
+            others = ", or one of --gap, --band, --declip and --seconds" if hasattr(model.adapter, "mend") else ""
+            raise ConfigError(f"--from needs --keep, a mask that says what of the given objects is kept{others}")
         return args.count or COUNT, _part(model, args)
     if args.given is None:
         raise ConfigError("--keep needs --from: the objects whose parts are kept")
