@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import difflib
+import itertools
+import os
+import zipfile
 from collections.abc import Mapping, Sequence
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast, runtime_checkable
 
 from pfgm_science.errors import ConfigError
+from pfgm_science.files import walk
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,6 +24,7 @@ if TYPE_CHECKING:
     from pfgm_science.data import Dataset, DatasetInfo
 
 GROUP = "pfgm_science.adapters"
+LOOKED_AT = 1000  # files of a folder that say which adapter it is for
 
 
 @runtime_checkable
@@ -34,7 +40,8 @@ class Adapter(Protocol):
     samples; `design(object, ...)`, regions of it drawn anew, and `designer`, the shipped model that does so where none
     is named; `mend(object, ...)`, what is missing of it drawn; `augment(batch, generator)`, other samples that are as
     good, drawn anew at each step; `notice(config)`, what to tell the user before a training run starts, "" for nothing;
-    `sections` and `emergence`, parts of a report (see evaluation).
+    `sections` and `emergence`, parts of a report (see evaluation); `inspect(data)`, rows (name, what was found) of the
+    table that `pfgm data check` prints; `endings`, those of files that are of this domain and of no other.
     """
 
     name: ClassVar[str]
@@ -114,6 +121,24 @@ def find(name: str) -> type[Adapter]:
             "it, install that package."
         )
     return _load(points[0])
+
+
+def guessed(path: str | os.PathLike[str]) -> str:
+    """The one adapter whose `endings` are found at path, a file, folder or .zip; "" where none or several are."""
+    found = {os.path.splitext(name)[1].lower() for name in _files(Path(path))}
+    known = {name: getattr(find(name), "endings", ()) for name in names()}
+    fitting = [name for name, endings in known.items() if found & set(endings)]
+    return fitting[0] if len(fitting) == 1 else ""
+
+
+def _files(path: Path) -> list[str]:
+    """Names of files at path, of a folder the first thousand."""
+    if path.is_dir():
+        return [file.name for file in itertools.islice(walk(path), LOOKED_AT)]
+    if path.suffix.lower() == ".zip" and zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            return archive.namelist()[:LOOKED_AT]
+    return [path.name]
 
 
 def _load(point: EntryPoint) -> type[Adapter]:

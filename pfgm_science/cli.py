@@ -520,7 +520,7 @@ def _data(parser: Parser) -> None:
     parser.add_argument("name", nargs="?", metavar="NAME", help="a data set to write out, or the path to check")
     parser.add_argument("--out", metavar="PATH", help="where to write it; the ending says the format")
     parser.add_argument("--force", action="store_true", help="replace the file if it exists")
-    parser.add_argument("--adapter", metavar="MODALITY", help="with check: how to read the path")
+    parser.add_argument("--adapter", metavar="MODALITY", help="with check: how to read the path (default: by endings)")
     _reading(parser)
     parser.add_argument("--json", action="store_true", help="the list as JSON")
 

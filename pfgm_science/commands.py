@@ -768,16 +768,24 @@ def _export_data(args: argparse.Namespace) -> int:
 
 
 def _check_data(args: argparse.Namespace) -> int:
-    if args.name is None or args.adapter is None:
+    kind = args.adapter or (adapters.guessed(args.name) if args.name is not None else "")
+    if args.name is None or not kind:
         raise ConfigError("what to check, and as what? For example: pfgm data check photos/ --adapter images")
-    adapter = adapters.find(args.adapter)()
+    if args.adapter is None:
+        say(f"checked as {kind}, by the endings of files (--adapter for another modality)")
+    adapter = adapters.find(kind)()
     data = open_data(adapter, args.name, read_options(args))
     for record in data.rejected:
         print(f"left out: {record}")
     fitted = adapter.fit(data)
     rows: list[tuple[str, object]] = [("used", len(data)), ("left out", len(data.rejected))]
     rows += [("shape as tensors", list(fitted.encode(data.objects[:1]).values.shape[1:]))]
+    if hasattr(fitted, "inspect"):
+        rows += fitted.inspect(data)
+    told = {name for name, _ in rows}
     for name, values in data.condition.items():
+        if name in told:
+            continue
         values = np.asarray(values)
         if values.ndim == 1 and values.dtype.kind != "f":
             counts = zip(*np.unique(values, return_counts=True), strict=True)

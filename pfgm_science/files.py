@@ -127,6 +127,27 @@ def read_arrays(path: str | os.PathLike[str]) -> dict[str, np.ndarray[Any, Any]]
     return {name: array for name, array in arrays.items() if isinstance(array, np.ndarray)}
 
 
+def walk(root: Path) -> Iterator[Path]:
+    """Files below root, in no order; symbolic links to folders are followed, each folder once."""
+    seen = set()
+
+    def fail(error: OSError) -> None:
+        raise error
+
+    for folder, folders, files in os.walk(root, followlinks=True, onerror=fail):
+        real = os.path.realpath(folder)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        yield from (Path(folder) / name for name in files)
+
+
+def hidden(name: str) -> bool:
+    """Whether a file, named as in an archive, is one that programs leave behind and users do not see."""
+    return any(part.startswith(".") or part == "__MACOSX" for part in name.split("/")) or name.endswith("Thumbs.db")
+
+
 def _new_file_mode() -> int:
     """What the umask leaves of rw-rw-rw-; some libraries make their files private."""
     mask = os.umask(0o022)

@@ -21,7 +21,7 @@ from modalities.graphs.objects import checked, networks
 from modalities.graphs.parsing import LABEL, Parsed, parse
 from pfgm_science.data import Dataset, checked_labels, nothing_usable
 from pfgm_science.errors import BadRecord, ConfigError, DataError
-from pfgm_science.files import new_folder, reading, replacing
+from pfgm_science.files import new_folder, reading, replacing, walk
 
 if TYPE_CHECKING:
     from torch_geometric.data import Data
@@ -227,7 +227,7 @@ def _folder(root: Path, attributes: Collection[str] | None) -> Iterator[Record |
     if name is not None:
         yield from _records(tudataset.read(name), root, attributes)
         return
-    for path in sorted(_walk(root), key=lambda path: path.relative_to(root).as_posix()):
+    for path in sorted(walk(root), key=lambda path: path.relative_to(root).as_posix()):
         parts = path.relative_to(root).parts
         if any(part.startswith(".") for part in parts):
             continue
@@ -237,18 +237,6 @@ def _folder(root: Path, attributes: Collection[str] | None) -> Iterator[Record |
             yield BadRecord(str(path), "", str(error))
         except OSError as error:
             yield BadRecord(str(path), "", f"cannot be read ({error.strerror or error})")
-
-
-def _walk(root: Path) -> Iterator[Path]:
-    """Files below root; symbolic links to folders are followed, each folder once."""
-    seen = set()
-    for folder, folders, files in os.walk(root, followlinks=True):
-        real = os.path.realpath(folder)
-        if real in seen:
-            folders.clear()
-            continue
-        seen.add(real)
-        yield from (Path(folder) / name for name in files)
 
 
 def _molecules(path: Path) -> Iterator[Item]:

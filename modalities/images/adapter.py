@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import torch
 
+from modalities.images.formats import IMAGE_SUFFIXES
 from modalities.images.pixels import from_unit, to_unit
 from pfgm_science.batch import Batch
 from pfgm_science.condition import ConditionSpec
@@ -34,6 +35,7 @@ class Images:
 
     name: ClassVar[str] = "images"
     suffix: ClassVar[str] = ".png"
+    endings: ClassVar[tuple[str, ...]] = IMAGE_SUFFIXES
 
     @classmethod
     def restore(cls, settings: Mapping[str, Any]) -> Images:

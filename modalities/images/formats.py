@@ -24,7 +24,7 @@ import numpy as np
 
 from pfgm_science.data import Dataset, checked_labels, nothing_usable
 from pfgm_science.errors import BadRecord, ConfigError, DataError
-from pfgm_science.files import new_folder, read_arrays, reading, replacing, write_bytes
+from pfgm_science.files import hidden, new_folder, read_arrays, reading, replacing, walk, write_bytes
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -170,26 +170,10 @@ def write(path: str | os.PathLike[str], images: Array, labels: Sequence[Any] | A
 
 
 def _folder(root: Path, size: int | None) -> Iterator[Record | BadRecord]:
-    names = sorted(path.relative_to(root).as_posix() for path in _walk(root))
+    names = sorted(path.relative_to(root).as_posix() for path in walk(root))
     yield from _tree(
         names, lambda name: (root / name).read_bytes(), lambda name: (str(root / name), ""), str(root), size
     )
-
-
-def _walk(root: Path) -> Iterator[Path]:
-    """Files below root; symbolic links to folders are followed, each folder once."""
-    seen = set()
-
-    def fail(error: OSError) -> None:
-        raise error
-
-    for folder, folders, files in os.walk(root, followlinks=True, onerror=fail):
-        real = os.path.realpath(folder)
-        if real in seen:
-            folders.clear()
-            continue
-        seen.add(real)
-        yield from (Path(folder) / name for name in files)
 
 
 def _zip(path: Path, size: int | None) -> Iterator[Record | BadRecord]:
@@ -219,7 +203,7 @@ def _tree(
     """Images of a folder or an archive, given the names of its files in order."""
     listed = "dataset.json" in names
     table = _edm_labels(partial(load, "dataset.json"), root) if listed else {}
-    names = [name for name in names if name != "dataset.json" and not _hidden(name)]
+    names = [name for name in names if name != "dataset.json" and not hidden(name)]
     images = {name for name in names if name.lower().endswith(IMAGE_SUFFIXES)}
     by_folder = not listed and not all(_EDM_NAME.fullmatch(name) for name in images)
     for name in names:
@@ -232,10 +216,6 @@ def _tree(
             yield _decoded(partial(load, name), place(name), label, size)
     for name in sorted(set(table) - set(names)):
         yield BadRecord(*place(name), "named in dataset.json, but not there")
-
-
-def _hidden(name: str) -> bool:
-    return any(part.startswith(".") or part == "__MACOSX" for part in name.split("/")) or name.endswith("Thumbs.db")
 
 
 def _edm_labels(load: Callable[[], bytes], root: str) -> dict[str, Any]:

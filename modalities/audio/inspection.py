@@ -1,0 +1,221 @@
+"""What a person should know of sounds before a model is trained on them: a table of lengths, levels and faults."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from modalities.audio.objects import Clip, checked
+from modalities.audio.preparation import OFFSET, SILENT, level_db, resampled, sounding_part
+from pfgm_science.data import Dataset, fingerprint
+
+Array = np.ndarray[Any, Any]
+Row = tuple[str, object]
+
+EDGE = -50.0  # dB of the loudest frame; quieter frames at the ends count as silence where no trim is set
+_FULL = 0.999  # of full scale; what reaches it
+_RUN = 3  # samples in a row at full scale that are clipped rather than loud
+_NAMED = 3  # clips that are named in a row of the table
+_CLASSES = 40  # classes that are counted one by one
+_RESAMPLED = 200  # clips of which it is measured what a rate takes from them
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What is found of one clip. level: dB of full scale. silence: seconds at its start and at its end. offset: the
+    mean of the channel where it is largest. identity: says whether two clips are equal, sample by sample."""
+
+    seconds: float
+    rate: int
+    channels: int
+    level: float
+    clipped: bool
+    silence: tuple[float, float]
+    offset: float
+    identity: str
+
+
+def measured(clip: Clip, edge: float = EDGE) -> Measure:
+    """Measures of a clip; edge: dB of the loudest frame below which its ends are silence."""
+    wave = clip.waveform.float()
+    start, stop = sounding_part(wave, clip.rate, edge)
+    means = wave.double().mean(dim=1)
+    return Measure(
+        seconds=clip.seconds,
+        rate=clip.rate,
+        channels=clip.channels,
+        level=level_db(wave),
+        clipped=_clipped(wave.numpy()),
+        silence=(start / clip.rate, (clip.samples - stop) / clip.rate),
+        offset=float(means[means.abs().argmax()]),
+        identity=fingerprint(wave.numpy(), np.array(clip.rate)),
+    )
+
+
+def inspect(
+    data: Dataset, *, rate: int | None = None, seconds: float | None = None, trim: float | None = None
+) -> list[Row]:
+    """A row (name, what was found) for each thing to know of the clips of a data set.
+
+    rate, seconds, trim: how they will be prepared, as far as that is known; those that are absent are taken from
+    details["preparation"]. With seconds, it is said how many clips are cut and how many filled up with silence.
+    """
+    clips = checked(data.objects)
+    settings = dict(data.details.get("preparation", {}))
+    rate, seconds, trim = rate or settings.get("rate"), seconds or settings.get("seconds"), trim or settings.get("trim")
+    names = _names(data)
+    found = [measured(clip, EDGE if trim is None else trim) for clip in clips]
+    rows = [*_sizes(found), *_levels(found, names), *_faults(found, names)]
+    rows += _classes(data.condition)
+    rows += _preparation(clips, found, rate, seconds, trim)
+    rows += [(f"left out, {_times(count)}", reason) for reason, count in _reasons(data).most_common()]
+    return rows
+
+
+def _sizes(found: Sequence[Measure]) -> list[Row]:
+    seconds = np.array([each.seconds for each in found])
+    rates = Counter(f"{each.rate:,} Hz" for each in found)
+    channels = Counter("mono" if each.channels == 1 else "stereo" for each in found)
+    return [
+        ("seconds", f"{_spread(seconds)}; {_duration(float(seconds.sum()))} in all"),
+        ("sample rates", _counts(rates)),
+        ("channels", _counts(channels)),
+    ]
+
+
+def _levels(found: Sequence[Measure], names: Sequence[str]) -> list[Row]:
+    total = sum(each.seconds for each in found)
+    before, after = (sum(each.silence[end] for each in found) for end in (0, 1))
+    return [
+        ("level, dB of full scale", _spread(np.array([each.level for each in found]), ".1f")),
+        ("silence at the ends", f"{before / total:.1%} of the time before sounds, {after / total:.1%} after them"),
+        (f"silent, below {SILENT:g} dB", _share(found, names, lambda each: each.level < SILENT)),
+    ]
+
+
+def _faults(found: Sequence[Measure], names: Sequence[str]) -> list[Row]:
+    largest = max(range(len(found)), key=lambda i: abs(found[i].offset))
+    off = _share(found, names, lambda each: abs(each.offset) > OFFSET)
+    return [
+        (f"clipped, {_RUN} samples at full scale", _share(found, names, lambda each: each.clipped)),
+        (f"DC offset above {OFFSET:g}, taken away", f"{off}; the largest is {found[largest].offset:.2g}"),
+        ("duplicates", _duplicates(found, names)),
+    ]
+
+
+def _duplicates(found: Sequence[Measure], names: Sequence[str]) -> str:
+    first: dict[str, int] = {}
+    pairs = [
+        (names[first[each.identity]], names[i])
+        for i, each in enumerate(found)
+        if first.setdefault(each.identity, i) != i
+    ]
+    if not pairs:
+        return "none"
+    return f"{len(pairs):,}: " + _listed([f"{again} is {before}" for before, again in pairs])
+
+
+def _classes(condition: Mapping[str, Any]) -> list[Row]:
+    rows: list[Row] = []
+    for name, given in condition.items():
+        values = np.asarray(given)
+        if values.ndim == 1 and values.dtype.kind != "f":
+            rows.append((name, _counts(Counter(map(str, values.tolist())))))
+        elif values.ndim == 1:
+            rows.append((name, f"numbers, {_spread(values)}"))
+    return rows
+
+
+def _preparation(
+    clips: Sequence[Clip], found: Sequence[Measure], rate: int | None, seconds: float | None, trim: float | None
+) -> list[Row]:
+    """What becomes of the clips at the rate and length of training; a proposal where no length is known."""
+    sounding = [each.seconds - (0 if trim is None else sum(each.silence)) for each in found]
+    if seconds is None:
+        rows: list[Row] = [("a length that holds 95%", f"seconds={float(np.quantile(sounding, 0.95)):.3g}")]
+    else:
+        longer = sum(each > seconds + 1e-6 for each in sounding)
+        missing = sum(max(0.0, seconds - each) for each in sounding) / (seconds * len(found))
+        text = f"{longer / len(found):.1%} are longer and cut, {missing:.1%} of the time is silence after shorter ones"
+        rows = [(f"at {seconds:g} s", text)]
+    if rate is not None:
+        rows += _rates(clips, rate)
+    return rows
+
+
+def _rates(clips: Sequence[Clip], rate: int) -> list[Row]:
+    """What a change of the rate takes from clips that have a higher one, and what clips of a lower one lack."""
+    rows: list[Row] = []
+    higher = [clip for clip in clips if clip.rate > rate]
+    lower = [clip for clip in clips if clip.rate < rate]
+    if higher:
+        lost = np.mean([_lost(clip, rate) for clip in higher[:: -(-len(higher) // _RESAMPLED)]])
+        rows.append((f"at {rate:,} Hz", f"{lost:.1%} of the power is lost, which is above {rate // 2:,} Hz"))
+    if lower:
+        least = min(clip.rate for clip in lower)
+        rows.append((f"below {rate:,} Hz", f"{len(lower):,} clips, which have nothing above {least // 2:,} Hz"))
+    return rows
+
+
+def _lost(clip: Clip, rate: int) -> float:
+    """The share of a clip's power that is gone at this rate."""
+    before = float(clip.waveform.double().square().sum()) / clip.rate
+    after = float(resampled(clip.waveform.float(), clip.rate, rate).double().square().sum()) / rate
+    return max(0.0, 1 - after / before) if before > 0 else 0.0
+
+
+def _reasons(data: Dataset) -> Counter[str]:
+    """Why records were left out, and how many for each reason; numbers in reasons do not tell them apart."""
+    return Counter(re.sub(r"\d[\d,.]*", "N", record.reason) for record in data.rejected)
+
+
+def _clipped(waveform: Array) -> bool:
+    """Whether any channel of [channels, samples] stays at full scale, on one side, for 3 samples in a row."""
+    for full in (waveform >= _FULL, waveform <= -_FULL):
+        runs = full[:, 2:] & full[:, 1:-1] & full[:, :-2]
+        if runs.any():
+            return True
+    return False
+
+
+def _names(data: Dataset) -> list[str]:
+    """What clips are called: their files, where there is one for each, else their numbers."""
+    files = data.details.get("files", ())
+    return list(files) if len(files) == len(data) else [f"clip {index}" for index in range(len(data))]
+
+
+def _share(found: Sequence[Measure], names: Sequence[str], fault: Callable[[Measure], bool]) -> str:
+    """How many have a fault, and the first few of them by name."""
+    having = [name for name, each in zip(names, found, strict=True) if fault(each)]
+    return f"{len(having):,} of {len(found):,}: {_listed(having)}" if having else "none"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")
+
+
+def _counts(counts: Counter[str]) -> str:
+    if len(counts) > _CLASSES:
+        return f"{len(counts):,} classes, of {min(counts.values()):,} to {max(counts.values()):,} clips"
+    return ", ".join(f"{name}: {count:,}" for name, count in sorted(counts.items()))
+
+
+def _spread(values: Array, form: str = ".3g") -> str:
+    low, first, middle, last, high = np.quantile(values, [0, 0.05, 0.5, 0.95, 1])
+    return f"{low:{form}} to {high:{form}}, median {middle:{form}}, most {first:{form}} to {last:{form}}"
+
+
+def _duration(seconds: float) -> str:
+    for unit, size in (("h", 3600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds:.3g} s"
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count:,} times"
