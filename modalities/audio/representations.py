@@ -275,7 +275,7 @@ def _mel_edges(bins: int, rate: int) -> Tensor:
 
 
 def _tiny(like: Tensor) -> float:
-    return float(torch.finfo(like.dtype).tiny) ** 0.5
+    return math.sqrt(torch.finfo(like.dtype).tiny)
 
 
 def _long_enough(waveform: Tensor, samples: int) -> Tensor:

@@ -34,7 +34,8 @@ def _imported() -> ModuleType:
 def _import() -> ModuleType:
     import torchaudio
 
-    return torchaudio
+    module: ModuleType = torchaudio
+    return module
 
 
 def _without_extension() -> ModuleType:
