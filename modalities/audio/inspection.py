@@ -158,7 +158,8 @@ def _rates(clips: Sequence[Clip], rate: int) -> list[Row]:
         rows.append((f"at {rate:,} Hz", f"{lost:.1%} of the power is lost, which is above {rate // 2:,} Hz"))
     if lower:
         least = min(clip.rate for clip in lower)
-        rows.append((f"below {rate:,} Hz", f"{len(lower):,} clips, which have nothing above {least // 2:,} Hz"))
+        said = f"{len(lower):,} of {len(clips):,} clips, the lowest of which has nothing above {least // 2:,} Hz"
+        rows.append((f"below {rate:,} Hz", said))
     return rows
 
 

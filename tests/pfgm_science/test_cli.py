@@ -21,10 +21,13 @@ import numpy as np
 import pytest
 import torch
 from command import Pfgm
+from PIL import Image
 
+from modalities.images.adapter import Images
 from modalities.vectors import Vectors
 from pfgm_science import checkpoint, cli, commands, demo, evaluation
 from pfgm_science.constraints import Known
+from pfgm_science.data import Dataset
 from pfgm_science.editing import interpolate, vary
 from pfgm_science.measurement import Measurement
 from pfgm_science.model import Guidance, load
@@ -324,6 +327,25 @@ def test_data_check_counts_what_is_there(table: Path, pfgm: Pfgm) -> None:
     answer = pfgm("data", "check", table, "--adapter", "vectors", "--label", "kind")
     assert answer.code == 0
     assert " ".join(answer.out.split()) == "used 40 left out 0 shape as tensors 2 label x: 20, y: 20"
+
+
+def test_data_check_goes_by_endings_and_shows_what_the_adapter_finds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pfgm: Pfgm
+) -> None:
+    for name in ("x/a.png", "y/b.png"):
+        (tmp_path / name).parent.mkdir()
+        Image.new("L", (4, 4)).save(tmp_path / name)
+    plain = pfgm("data", "check", tmp_path)
+    assert plain.code == 0
+    assert "checked as images" in plain.err
+    assert " ".join(plain.out.split()).endswith("label x: 1, y: 1")
+
+    def found(_: Images, data: Dataset) -> list[tuple[str, object]]:
+        return [("brightness", f"of {len(data)}"), ("label", "told by the adapter")]
+
+    monkeypatch.setattr(Images, "inspect", found, raising=False)
+    words = " ".join(pfgm("data", "check", tmp_path, "--adapter", "images").out.split())
+    assert words.endswith("brightness of 2 label told by the adapter")
 
 
 def test_evaluate_compares_with_the_data_and_shows_a_table(
