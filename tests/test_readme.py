@@ -9,14 +9,15 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from modalities.sequences.fetch import Package
 from pfgm_science import cli
 from pfgm_science.errors import PfgmError
+from pfgm_science.packages import Package
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -30,7 +31,7 @@ TRASTUZUMAB = (
 )
 
 
-def without_network(self: Package, name: str) -> bytes:
+def without_network(self: Package) -> NoReturn:
     raise PfgmError(f"{self.name} cannot be fetched")
 
 
@@ -58,7 +59,7 @@ def test_the_commands_of_the_readme_work_in_turn(tmp_path: Path, monkeypatch: py
     Path("trastuzumab.fasta").write_text(f">VH\n{TRASTUZUMAB}\n")
     stem = "\n".join(f"rna{i} GC{letter}AAA{other}GC" for i, (letter, other) in enumerate(["AU", "UA", "GC", "CG"] * 3))
     Path("family.sto").write_text(f"# STOCKHOLM 1.0\n\n{stem}\n#=GC SS_cons (((...)))\n//\n")
-    monkeypatch.setattr(Package, "member", without_network)
+    monkeypatch.setattr(Package, "_contents", without_network)
     for line in COMMANDS:
         if "--template" in line and importlib.util.find_spec("immunum") is None:
             continue

@@ -15,7 +15,6 @@ import numpy as np
 from modalities.sequences import imgt
 from modalities.sequences.alphabet import PROTEIN
 from modalities.sequences.clusters import clusters
-from modalities.sequences.fetch import Package
 from modalities.sequences.files import airr
 from modalities.sequences.files.airr import gene
 from modalities.sequences.files.item import Item
@@ -27,6 +26,7 @@ from modalities.sequences.objects import records
 from modalities.sequences.sets import described
 from pfgm_science.data import Dataset, DatasetInfo
 from pfgm_science.errors import BadRecord, DataError
+from pfgm_science.packages import Package
 
 CLONE = 0.2  # of the letters of a CDR3 may differ between members of one clone
 ALIKE = 0.1  # of the columns may differ between members of one group where V genes are not known

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from modalities.sequences.fetch import Package, cache
 from modalities.sequences.frame import Frame
 from modalities.sequences.numbering import PAIRED, Sample, number, pair, together
 from pfgm_science.errors import DataError, PfgmError
 from pfgm_science.files import replacing
+from pfgm_science.packages import Package, cache
 from pfgm_science.progress import progress
 
 BETWEEN_LOCI = "+"

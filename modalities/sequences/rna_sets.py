@@ -14,7 +14,6 @@ import numpy as np
 from modalities.sequences import infernal
 from modalities.sequences.alphabet import RNA
 from modalities.sequences.clusters import clusters
-from modalities.sequences.fetch import Package, cache
 from modalities.sequences.files import fasta, stockholm
 from modalities.sequences.files.item import Item
 from modalities.sequences.frame import Frame, common_columns, numbered
@@ -23,6 +22,7 @@ from modalities.sequences.sets import check_draw, described
 from pfgm_science.data import Dataset, DatasetInfo
 from pfgm_science.errors import ConfigError, DataError
 from pfgm_science.files import write_bytes
+from pfgm_science.packages import Package, cache
 
 OFTEN = 0.01  # columns that fewer sequences have a letter in are left out, with those sequences
 ALIKE = 0.1  # of the columns of RNAs in one group may differ

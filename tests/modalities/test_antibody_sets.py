@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import csv
 import gzip
-import hashlib
 import io
 import sys
 import types
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from archives import wheel
 
 from modalities.sequences import antibody_sets, datasets, numbered
 from modalities.sequences.clusters import nearest_difference
-from modalities.sequences.fetch import CACHE_VARIABLE, Package
 from modalities.sequences.frame import Frame
 from modalities.sequences.numbering import heavy_columns
 from modalities.sequences.simulated_sets import _global_seed
 from pfgm_science.data import Dataset
 from pfgm_science.errors import ConfigError, PfgmError
+from pfgm_science.packages import CACHE_VARIABLE
 
 # Trastuzumab (DrugBank DB00072), and the germline genes IGLV1-40 and IGLJ3.
 HEAVY = (
@@ -35,14 +34,6 @@ LAMBDA = (
     "QSVLTQPPSVSGAPGQRVTISCTGSSSNIGAGYDVHWYQQLPGTAPKLLIYGNSNRPSGVPDRFSGSKSGTSASLAITGLQAEDEADYYCQSYDSSLSGWVFGGGTKLTVL"
 )
 NO_ANTIBODY = "MKTAYIAKQRQISFVKSHFSRQLEERLGLIEVQAPILSRVGDGTQDNLSGAEKAVQ"
-
-
-def wheel(folder: Path, files: dict[str, bytes]) -> Package:
-    path = folder / "some-1.0-py3-none-any.whl"
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return Package("some", "1.0", path.name, hashlib.sha256(path.read_bytes()).hexdigest(), "CC0")
 
 
 def table(rows: Sequence[dict[str, str]], delimiter: str = ",") -> bytes:

@@ -3,38 +3,23 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
-import io
-import tarfile
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from archives import sources
 
 from modalities.sequences import datasets, infernal, rna_sets
-from modalities.sequences.fetch import CACHE_VARIABLE, Package
 from modalities.sequences.frame import Frame
 from modalities.sequences.objects import text_of
 from pfgm_science.data import Dataset
-from pfgm_science.errors import ConfigError, DataError, PfgmError
+from pfgm_science.errors import ConfigError
+from pfgm_science.packages import CACHE_VARIABLE, Package
 
 
 def texts(data: Dataset) -> list[str]:
     return [text_of(record) for record in data.objects]
-
-
-def sources(folder: Path, files: dict[str, str], name: str = "some") -> Package:
-    """The sources of a Debian package."""
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
-        for path, text in files.items():
-            entry = tarfile.TarInfo(f"{name}-1.0/{path}")
-            entry.size = len(text.encode())
-            archive.addfile(entry, io.BytesIO(text.encode()))
-    path = folder / f"{name}_1.0.orig.tar.gz"
-    path.write_bytes(packed.getvalue())
-    return Package(name, "1.0-1", path.name, hashlib.sha256(path.read_bytes()).hexdigest(), "CC0")
 
 
 @pytest.fixture(autouse=True)
@@ -95,19 +80,6 @@ def test_an_exact_teacher_is_drawn_from_the_model(tmp_path: Path, monkeypatch: p
     assert texts(datasets.load("cm-emit:count=3:seed=1")) == ["GAC", "GUC", "GCC"]
     with pytest.raises(ConfigError, match=r"there is no family 'tna' \(trna, rnase-p, cobalamin, 5s-rrna\)"):
         datasets.load("cm-emit:family=tna")
-
-
-def test_a_member_of_sources_is_read_in_place(tmp_path: Path) -> None:
-    package = sources(tmp_path, {"a/b.txt": "here", "c": ""})
-    assert package.member("a/b.txt") == b"here"
-    with pytest.raises(DataError, match="holds no b.txt"):
-        package.member("b.txt")
-
-
-def test_sources_that_cannot_be_fetched_say_which_file_to_bring(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", "")
-    with pytest.raises(PfgmError, match=r"deb-src lines .* or the file some_1.0.orig.tar.gz in .*PFGM_CACHE"):
-        Package("some", "1.0-1", "some_1.0.orig.tar.gz", "0" * 64, "CC0").member("a")
 
 
 def test_few_of_a_group_are_kept_in_their_order(monkeypatch: pytest.MonkeyPatch) -> None:

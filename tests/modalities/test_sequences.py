@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
 import io
 import math
 import sys
-import tarfile
 import tracemalloc
-import zipfile
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -22,7 +19,6 @@ from hypothesis import strategies as st
 
 from modalities.sequences import Sequences, formats, imgt
 from modalities.sequences.alphabet import DNA, PROTEIN, RNA, guessed
-from modalities.sequences.fetch import CACHE_VARIABLE, Package
 from modalities.sequences.files.stockholm import brackets
 from modalities.sequences.formats import read, write
 from modalities.sequences.frame import Frame, common_columns, pairs_of
@@ -31,7 +27,7 @@ from modalities.sequences.objects import records
 from pfgm_science.cli import main
 from pfgm_science.condition import describe
 from pfgm_science.data import Dataset
-from pfgm_science.errors import ConfigError, DataError, PfgmError
+from pfgm_science.errors import ConfigError, DataError
 
 
 def texts(data: Dataset) -> list[str]:
@@ -185,70 +181,6 @@ def test_rare_columns_go_and_with_them_the_sequences_that_have_letters_there() -
     many = ["AC-D"] * 2000
     frame, kept, which = common_columns(Frame(tuple("wxyz")), [*many, "ACCD"])
     assert frame.columns == ("w", "x", "z") and kept == ["ACD"] * 2000 and which == [True] * 2000 + [False]
-
-
-# --- packages that data are read from ---
-
-
-@pytest.fixture
-def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Package:
-    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
-    path = tmp_path / "some-1.0-py3-none-any.whl"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("some/data.txt", "here")
-    return Package("some", "1.0", path.name, hashlib.sha256(path.read_bytes()).hexdigest(), "CC0")
-
-
-def test_a_member_of_a_package_is_read_in_place(wheel: Package) -> None:
-    assert wheel.member("some/data.txt") == b"here"
-    with pytest.raises(DataError, match=r"holds no some/other.txt"):
-        wheel.member("some/other.txt")
-
-
-def test_a_package_with_another_checksum_is_refused_and_taken_away(wheel: Package, tmp_path: Path) -> None:
-    (tmp_path / wheel.file).write_bytes(b"something else")
-    with pytest.raises(DataError, match=r"its checksum is another.*put the file some-1.0"):
-        wheel.member("some/data.txt")
-    assert not (tmp_path / wheel.file).exists()
-
-
-def test_a_package_that_cannot_be_fetched_says_which_file_to_bring(
-    wheel: Package, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / wheel.file).unlink()
-    monkeypatch.setattr(sys, "executable", str(tmp_path / "no-python"))
-    with pytest.raises(PfgmError, match=r"put the file some-1.0-py3-none-any.whl into"):
-        wheel.member("some/data.txt")
-
-
-def debian(files: dict[str, str]) -> bytes:
-    """A Debian package with these files, as dpkg-deb lays it out."""
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w:xz") as archive:
-        for name, text in files.items():
-            entry = tarfile.TarInfo(f"./{name}")
-            entry.size = len(text.encode())
-            archive.addfile(entry, io.BytesIO(text.encode()))
-    content = b"!<arch>\n"
-    for name, body in (("debian-binary", b"2.0\n"), ("control.tar.xz", b"odd"), ("data.tar.xz", packed.getvalue())):
-        content += (
-            f"{name:<16}{0:<12}{0:<6}{0:<6}{100644:<8}{len(body):<10}`\n".encode() + body + b"\n" * (len(body) % 2)
-        )
-    return content
-
-
-def debian_package(folder: Path, files: dict[str, str]) -> Package:
-    path = folder / "some_1.0_all.deb"
-    path.write_bytes(debian(files))
-    return Package("some", "1.0", path.name, hashlib.sha256(path.read_bytes()).hexdigest(), "CC0")
-
-
-def test_a_member_of_a_debian_package_is_read_in_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
-    package = debian_package(tmp_path, {"usr/share/a.txt": "here", "usr/b": ""})
-    assert package.member("usr/share/a.txt") == b"here"
-    with pytest.raises(DataError, match="holds no usr/c"):
-        package.member("usr/c")
 
 
 # --- files ---
