@@ -40,8 +40,9 @@ class Adapter(Protocol):
     samples; `design(object, ...)`, regions of it drawn anew, and `designer`, the shipped model that does so where none
     is named; `mend(object, ...)`, what is missing of it drawn; `augment(batch, generator)`, other samples that are as
     good, drawn anew at each step; `notice(config)`, what to tell the user before a training run starts, "" for nothing;
-    `sections` and `emergence`, parts of a report (see evaluation); `inspect(data)`, rows (name, what was found) of the
-    table that `pfgm data check` prints; `endings`, those of files that are of this domain and of no other.
+    `sections`, `novelty` and `emergence`, parts of a report (see evaluation); `shown(objects)`, items of a report that
+    show objects where a picture is not enough; `inspect(data)`, rows (name, what was found) of the table that `pfgm
+    data check` prints; `endings`, those of files that are of this domain and of no other.
     """
 
     name: ClassVar[str]

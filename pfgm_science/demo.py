@@ -18,7 +18,7 @@ from pfgm_science.evaluation import evaluate, measures, provenance, sections, tr
 from pfgm_science.figures import label, new_figure, robust_limits
 from pfgm_science.model import Model, fit, load
 from pfgm_science.progress import Update, duration, progress
-from pfgm_science.report import Figure, Report, Section, code, write
+from pfgm_science.report import Figure, Item, Report, Section, code, write
 from pfgm_science.walk import milestones, walk
 
 if TYPE_CHECKING:
@@ -172,7 +172,12 @@ def _shipped(seed: int, watch: Watch) -> list[Section]:
             f"The first {SHIPPED} samples of the model {name!r} that comes with this package, trained on "
             f"{facts['data']['name']} ({facts['data']['licence']}) at D = {model.dimension:g}. Measured of it: {card}."
         )
-        items = [Figure(model.adapter.picture(objects), alt=f"{SHIPPED} samples of {name}")]
+        own = getattr(model.adapter, "shown", None)
+        items: list[Item] = (
+            [Figure(model.adapter.picture(objects), alt=f"{SHIPPED} samples of {name}")]
+            if own is None
+            else own(objects)
+        )
         command = f"pfgm sample {name} --count 100"
         found = Section(f"Shipped: {name}", text, [*items, code(command)])
         emergence = getattr(model.adapter, "emergence", None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
@@ -63,9 +63,14 @@ class Table:
 
 @dataclass(frozen=True)
 class Html:
-    """A fragment of HTML that is put in as it is: the caller answers for it, and must not refer to anything outside."""
+    """A fragment of HTML that is put in as it is: the caller answers for it, and must not refer to anything outside.
+
+    style, script: CSS and JavaScript that it needs. The page has either once, however many fragments bring the same.
+    """
 
     html: str
+    style: str = ""
+    script: str = ""
 
 
 Item = Figure | Table | Html
@@ -104,6 +109,7 @@ def render(report: Report) -> str:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     sections = [_section(section, i) for i, section in enumerate(report.sections)]
+    fragments = [item for section in report.sections for item in section.items if isinstance(item, Html)]
     environment = Environment(
         loader=PackageLoader("pfgm_science"),
         autoescape=True,
@@ -116,6 +122,8 @@ def render(report: Report) -> str:
         lead=report.lead,
         facts=[(name, number(value)) for name, value in report.facts.items()],
         sections=sections,
+        styles=_once(item.style for item in fragments),
+        scripts=_once(item.script for item in fragments),
         scripted=any(group.get("scripted") for section in sections for group in section["groups"]),
         foot=report.foot,
     )
@@ -143,6 +151,10 @@ def number(value: Cell) -> str:
         return f"{value:,.{digits}f}"
     mantissa, power = f"{value:.2e}".split("e")
     return f"{mantissa}e{int(power)}"
+
+
+def _once(texts: Iterable[str]) -> list[str]:
+    return [text for text in dict.fromkeys(texts) if text]
 
 
 def _section(section: Section, index: int) -> dict[str, Any]:
