@@ -26,9 +26,9 @@ _MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 _GATE = 20.0  # dB below the loudest moment; what is quieter does not count for the level
 
 LOUDNESS = (
-    f"Every clip is played equally loud (−{-LEVEL:g} dB RMS while it sounds, less where peaks would pass −{-PEAK:g} dB); "
-    "the level below it is its own. Colours span 80 dB down from the loudest point of each clip; frequencies rise from "
-    "0 to half the sample rate."
+    f"Every clip is played equally loud (−{-LEVEL:g} dB RMS while it sounds, less where peaks would pass −{-PEAK:g} "
+    "dB); the level below it is its own. Colours span 80 dB down from the loudest point of each clip; frequencies rise "
+    "from 0 to half the sample rate."
 )
 
 STYLE, SCRIPT = (Path(__file__).with_name(f"players.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))

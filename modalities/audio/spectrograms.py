@@ -27,6 +27,7 @@ FRAMES = 600  # of a spectrogram, about: more could not be seen
 COLOURS = "magma"
 _WINDOW = 0.024  # seconds: harmonics of a voice stand apart, and so do its syllables' beginnings
 _WIDE, _HIGH, _STRIP, _LEFT = 194, 92, 30, 38  # CSS pixels of a clip on a sheet, its outline, and the margin
+_SMALL, _SHADES = (96, 220), 64  # bins and frames of a thumbnail at most, and its colours: pages hold many
 _NOTHING = "#f1f2f4"  # where a clip has no frequency or has ended
 
 
@@ -111,18 +112,19 @@ def grid(clips: Sequence[Clip], title: str = "", names: Sequence[str] = ()) -> F
 
 
 def thumbnail(clip: Clip) -> bytes:
-    """The spectrogram alone, without axes, as PNG: a pixel a frame and a bin, low frequencies below.
+    """The spectrogram alone, without axes, as a small PNG: time to the right, low frequencies below.
 
     Colours reach from its loudest to 80 dB less.
     """
     from matplotlib import colormaps
     from PIL import Image
 
-    power = decibels(clip)
-    shades = np.clip(1 + _below(power, float(power.max())) / REACH, 0, 1)
-    image = Image.fromarray(np.ascontiguousarray(np.round(255 * shades[::-1])).astype(np.uint8), mode="L")
-    image = image.convert("P")
-    image.putpalette((colormaps[COLOURS](np.arange(256))[:, :3] * 255).round().astype(np.uint8).tobytes())
+    power = torch.from_numpy(decibels(clip))
+    size = (min(power.shape[0], _SMALL[0]), min(power.shape[1], _SMALL[1]))
+    power = torch.nn.functional.adaptive_avg_pool2d(power[None], size)[0].flip(0)
+    shades = (1 + _below(power.numpy(), float(power.max())) / REACH).clip(0, 1)
+    image = Image.fromarray(np.round((_SHADES - 1) * shades).astype(np.uint8)).convert("P")
+    image.putpalette((colormaps[COLOURS](np.linspace(0, 1, _SHADES))[:, :3] * 255).round().astype(np.uint8).tobytes())
     buffer = io.BytesIO()
     image.save(buffer, format="png", optimize=True)
     return buffer.getvalue()

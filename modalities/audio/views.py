@@ -90,8 +90,7 @@ def spectra(clips: Sequence[Clip], highest: float) -> tuple[Array, Array]:
         parts = torch.stft(wave, window, window // 2, window, hann, pad_mode="constant", return_complex=True)
         power = parts.abs().square().mean(dim=(0, 2)) * 2 / hann.square().sum() / window
         found.append((power @ _filters(window, clip.rate, highest)).double().numpy())
-    edges = 700 * np.expm1(np.linspace(0, np.log1p(highest / 700), BANDS + 2))
-    return edges[1:-1], 10 * np.log10(np.maximum(np.stack(found), 10 ** (QUIET / 10)))
+    return _edges(highest)[1:-1], 10 * np.log10(np.maximum(np.stack(found), 10 ** (QUIET / 10)))
 
 
 def sounding(clip: Clip) -> float:
@@ -103,16 +102,22 @@ def sounding(clip: Clip) -> float:
     return min(clip.seconds, (int(heard[-1]) + 1) * size / clip.rate) if len(heard) else 0.0
 
 
+def _edges(highest: float) -> Array:
+    """Hz, evenly spaced in mel, from 0 to highest: band k reaches from edge k to edge k + 2."""
+    return np.asarray(700 * np.expm1(np.linspace(0, np.log1p(highest / 700), BANDS + 2)))
+
+
 @cache
 def _filters(window: int, rate: int, highest: float) -> Tensor:
-    from modalities.audio.torch_audio import torchaudio
-
-    filters: Tensor = torchaudio.functional.melscale_fbanks(window // 2 + 1, 0.0, highest, BANDS, rate)
-    # Below some hundred Hz bands are narrower than bins, and some hold none: they take the bin that is nearest.
-    edges = 700 * np.expm1(np.linspace(0, np.log1p(highest / 700), BANDS + 2))
-    for band in torch.nonzero(filters.sum(0) == 0)[:, 0].tolist():
-        filters[min(round(edges[band + 1] / rate * window), window // 2), band] = 1.0
-    return filters / filters.sum(0)
+    """Triangles over the bins of a window, each of sum 1: [window / 2 + 1, BANDS]."""
+    edges, bins = _edges(highest), np.arange(window // 2 + 1)[:, None] * rate / window
+    rise = (bins - edges[:-2]) / (edges[1:-1] - edges[:-2])
+    fall = (edges[2:] - bins) / (edges[2:] - edges[1:-1])
+    filters = np.minimum(rise, fall).clip(0)
+    # Low bands are narrower than bins, and some hold none: they take the bin that is nearest.
+    empty = np.flatnonzero(filters.sum(0) == 0)
+    filters[np.abs(bins - edges[1:-1]).argmin(0)[empty], empty] = 1
+    return torch.from_numpy(filters / filters.sum(0)).float()
 
 
 def _nearest(generated: Sequence[Clip], nearest: Sequence[Clip], distances: Array) -> Section:

@@ -234,3 +234,15 @@ def test_robust_limits():
     low, high = robust_limits([5.0] * 10)
     assert low < 5.0 < high
     assert beyond([([0, 1, 9], (0, 2)), ([0, -5, 9], (0, 2))]) == 2
+
+
+def test_style_and_script_of_fragments_stand_once():
+    items = [
+        Html("<i></i>", "i { color: red; }", "let a = 1 < 2;"),
+        Html("<b></b>", "i { color: red; }"),
+        Html("<u></u>"),
+    ]
+    text = render(Report("t", sections=[Section("s", items=items), Section("r", items=items[:1])]))
+    assert text.count("i { color: red; }") == text.count("let a = 1 < 2;") == 1
+    assert text.index("i { color: red; }") < text.index("</style>")
+    assert len(Page(text).all("script")) == 1
