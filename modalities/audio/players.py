@@ -108,8 +108,10 @@ def player(clip: Clip, title: str = "", note: str = "", name: str = "", seconds:
     )
 
 
-def wall(clips: Sequence[Clip], titles: Sequence[str] = (), notes: Sequence[str] = (), title: str = "") -> Html:
-    """Players beside each other, as many in a row as fit; title: what they are, before all of them.
+def wall(
+    clips: Sequence[Clip], titles: Sequence[str] = (), notes: Sequence[str] = (), title: str = "", caption: str = ""
+) -> Html:
+    """Players beside each other, as many in a row as fit; title: what they are, before all of them; caption: after.
 
     Raises DataError for titles or notes that are not as many as clips, and for what is no clip.
     """
@@ -124,7 +126,8 @@ def wall(clips: Sequence[Clip], titles: Sequence[str] = (), notes: Sequence[str]
         name = f"{title} {above}".strip()
         parts.append(f"<li>{player(clip, above, notes[i] if notes else '', name, longest)}</li>")
     head = f"<p><strong>{escape(title)}</strong></p>" if title else ""
-    return Html(f'{head}<ul class="players">{"".join(parts)}</ul>', STYLE, SCRIPT)
+    foot = f"<p><small>{escape(caption)}</small></p>" if caption else ""
+    return Html(f'{head}<ul class="players">{"".join(parts)}</ul>{foot}', STYLE, SCRIPT)
 
 
 def listening_table(

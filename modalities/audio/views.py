@@ -36,8 +36,8 @@ _MOMENT = 0.01  # seconds
 
 
 def shown(clips: Sequence[Clip], title: str = "") -> list[Item]:
-    """Players of all of these clips, as items of a section; say LOUDNESS with them."""
-    return [wall(clips, title=title)]
+    """Players of all of these clips, as items of a section."""
+    return [wall(clips, title=title, caption=LOUDNESS)]
 
 
 def sections(
@@ -51,9 +51,8 @@ def sections(
     theirs, ours = checked(real), checked(generated)
     count = min(len(theirs), len(ours), MOST)
     text = f"Neither is selected: these are the first of each. {LOUDNESS}"
-    found = [
-        Section("Real and generated", text, [*shown(theirs[:count], "Real"), *shown(ours[:count], "Generated")]),
-    ]
+    walls = [wall(theirs[:count], title="Real"), wall(ours[:count], title="Generated")]
+    found = [Section("Real and generated", text, walls)]
     if nearest is not None and distances is not None:
         found.append(_nearest(ours, checked(nearest), distances))
     return [*found, _measured(theirs[:MEASURED], ours[:MEASURED])]

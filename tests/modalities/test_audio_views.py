@@ -335,3 +335,4 @@ def test_on_its_way():
 def test_shown_is_a_player_a_clip():
     (item,) = views.shown([noise(), tone()])
     assert [button["aria-label"] for button in Page(item.html).all("button")] == ["Play 1", "Play 2"]
+    assert players.LOUDNESS in item.html

@@ -15,6 +15,7 @@ from pfgm_science import shipped
 from pfgm_science.errors import CheckpointError
 from pfgm_science.figures import new_figure
 from pfgm_science.progress import silent
+from pfgm_science.report import Html
 
 GRAPHS = {"width": 8, "pair_width": 8, "depth": 1, "heads": 2, "product": 2, "walks": 3, "embedding": 8}
 TINY = UNetConfig(channels=8, multipliers=(1,), attention=0, patch=2, embedding=8)
@@ -77,3 +78,12 @@ def test_a_demo_that_is_there_is_not_trained_again(made, monkeypatch):
     assert trained == []
     with pytest.raises(CheckpointError, match="seed"):
         module._digits(path.parent, 2, 1, silent)
+
+
+def test_an_adapter_may_show_more_than_a_picture(tmp_path, monkeypatch):
+    small = pfgm.fit(Graphs(), [nx.path_graph(4)] * 4, steps=1, batch_size=2, network=GRAPHS)
+    shipped.ship(small, tmp_path / "small.safetensors", {"vun": 0.5}, "by a test")
+    monkeypatch.setattr(shipped, "models", lambda: {"small": tmp_path / "small.safetensors"})
+    monkeypatch.setattr(Graphs, "shown", lambda _, objects: [Html(f"{len(objects)} graphs")], raising=False)
+    (section,) = module._shipped(0, silent)
+    assert section.items[0] == Html(f"{module.SHIPPED} graphs")
