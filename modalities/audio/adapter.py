@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from modalities.audio.mending import Mending
     from pfgm_science.report import Item, Section
+    from pfgm_science.walk import Seen
 
 HELD = 0.95  # share of the clips that is held whole where no length is asked for
 LEAST_SPREAD = 0.01  # of a frequency, beside the largest: what is silent in all clips is not blown up
@@ -239,6 +240,12 @@ class Audio:
         from modalities.audio.views import sections
 
         return sections(real, generated, nearest, distances)
+
+    def emergence(self, seen: Sequence[Seen]) -> Section:
+        """How one sound comes about, from noise to what is heard."""
+        from modalities.audio.views import on_its_way
+
+        return on_its_way([(at.sigma, self.decode(at.state)[0], self.decode(at.estimate)[0]) for at in seen])
 
 
 def _rounded(values: Tensor) -> tuple[float, ...]:

@@ -319,7 +319,7 @@ def _cut(waves: Tensor, window: slice, size: int) -> Tensor:
 
 
 def _blended(given: Tensor, made: Tensor, free: Tensor, hop: int) -> Tensor:
-    """made where it is free, given elsewhere, with a crossfade over a step of the representation outside of the free."""
+    """made where it is free, given elsewhere, with a crossfade over a step of the representation beside the free."""
     length = given.shape[2]
     there = np.flatnonzero(free[:length].numpy())
     if not len(there):
