@@ -16,13 +16,13 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from modalities.images.network import UNet, UNetConfig
 from pfgm_science.batch import Condition
 from pfgm_science.condition import ConditionSpec
 from pfgm_science.config import update
 from pfgm_science.embedding import NoiseEmbedding
 from pfgm_science.errors import ConfigError
 from pfgm_science.layers import zeroed
+from pfgm_science.unet import UNet, UNetConfig, require_positive
 
 SPECTRAL = UNetConfig(channels=32, multipliers=(1, 2, 4), attention=16, patch=2, embedding=128)
 
@@ -47,9 +47,7 @@ class Unet1dConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "multipliers", tuple(self.multipliers))
-        for name in ("channels", "stride", "patch", "blocks"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} = {getattr(self, name)}: it must be at least 1")
+        require_positive(self, "channels", "stride", "patch", "blocks")
         if self.channels % 4:
             raise ConfigError(f"channels = {self.channels}: it must be a multiple of 4")
         if not self.multipliers or min(self.multipliers) < 1:
@@ -68,9 +66,7 @@ class DiffwaveConfig:
     embedding: int = 128
 
     def __post_init__(self) -> None:
-        for name in ("channels", "layers", "cycle"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} = {getattr(self, name)}: it must be at least 1")
+        require_positive(self, "channels", "layers", "cycle")
 
 
 def build(shape: Sequence[int], settings: Mapping[str, Any], specs: Sequence[ConditionSpec]) -> nn.Module:
@@ -94,7 +90,7 @@ def build(shape: Sequence[int], settings: Mapping[str, Any], specs: Sequence[Con
 
 
 class SpectralUNet(nn.Module):
-    """The U-Net of images with one more plane: the frequency, because a pattern means another thing higher up."""
+    """The U-Net of grids with one more plane: the frequency, because a pattern means another thing higher up."""
 
     frequency: Tensor
 

@@ -73,8 +73,9 @@ class Images:
 
     def network(self, settings: Mapping[str, Any], specs: Sequence[ConditionSpec]) -> nn.Module:
         """settings: fields of network.UNetConfig or network.DiTConfig, with "kind": "unet" or "dit"."""
-        from modalities.images.network import DiT, DiTConfig, UNet, UNetConfig, default_config
+        from modalities.images.network import DiT, DiTConfig, default_config
         from pfgm_science.config import update
+        from pfgm_science.unet import UNet, UNetConfig
 
         shape = (self.channels, self.height, self.width)
         default = default_config(shape)

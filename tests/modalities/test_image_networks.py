@@ -7,9 +7,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from modalities.images.network import DiT, DiTConfig, Shape, UNet, UNetConfig, default_config
+from modalities.images.network import DiT, DiTConfig, default_config
 from pfgm_science.condition import ConditionSpec
 from pfgm_science.errors import ConfigError
+from pfgm_science.unet import Shape, UNet, UNetConfig
 
 SPECS = (ConditionSpec("class", "class", 10), ConditionSpec("dimension", "vector", 2))
 SMALL = (

@@ -9,13 +9,13 @@ import pytest
 
 import pfgm_science as pfgm
 from modalities.graphs import Graphs
-from modalities.images.network import UNetConfig
 from pfgm_science import demo as module
 from pfgm_science import shipped
 from pfgm_science.errors import CheckpointError
 from pfgm_science.figures import new_figure
 from pfgm_science.progress import silent
 from pfgm_science.report import Html
+from pfgm_science.unet import UNetConfig
 
 GRAPHS = {"width": 8, "pair_width": 8, "depth": 1, "heads": 2, "product": 2, "walks": 3, "embedding": 8}
 TINY = UNetConfig(channels=8, multipliers=(1,), attention=0, patch=2, embedding=8)
