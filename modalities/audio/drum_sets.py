@@ -23,10 +23,10 @@ DRUMS = DatasetInfo(
     description="single strokes of acoustic and electronic drum kits",
     licence=HYDROGEN_DRUMKITS.licence,
     source="Debian package hydrogen-drumkits 2017.09.19~dfsg-1",
-    size="some 650 clips of 0.02 to 12 s, 14 kits; classes: kick, snare, hihat, tom, cymbal, clap, perc",
+    size="640 clips of 0.02 to 12 s, half under 0.8 s, 14 kits; classes: kick, snare, hihat, tom, cymbal, clap, perc",
     citation="A. Pavlov; E. Grilli; M. Guglielmetti; J. Harney; L. Tanguay; G. MacArthur; E. Rumpf; Audiophob; "
     "V. Sadovnikov and A. Belokurov",
-    how=f"{DEBIAN} (143 MB, read in a quarter of a minute)",
+    how=f"{DEBIAN} (143 MB, which takes ten seconds to read)",
 )
 
 

@@ -35,7 +35,7 @@ TUXPAINT_STAMPS = Package(
     "2022.06.04-1",
     "tuxpaint-stamps-default_2022.06.04-1_all.deb",
     "6db6c1bfc870a47f1499d6203b083522eacb57c5f9c87d468f2e92eb6d9d5f34",
-    "GPL-2+",
+    "GPL-2 or later",
 )
 ASTERISK_SOUNDS = Package(
     "asterisk-core-sounds-en-g722",
@@ -60,9 +60,9 @@ WORDS = DatasetInfo(
     description="names of things, animals and people, spoken in twelve languages, one or few speakers each",
     licence=TUXPAINT_STAMPS.licence,
     source="Debian package tuxpaint-stamps-default 2022.06.04-1",
-    size="5,372 distinct clips of up to 2 s, here at 16 kHz and mono; classes: languages, 22 to 781 clips each",
+    size="5,374 distinct clips of up to 2 s, here at 16 kHz and mono; classes: languages, 22 to 781 clips each",
     citation="Bill Kendrick and the contributors of Tux Paint stamps (2002-2022)",
-    how=f"{DEBIAN} (161 MB, read in half a minute)",
+    how=f"{DEBIAN} (161 MB, which takes half a minute to read)",
 )
 PROMPTS = DatasetInfo(
     name="prompts",
@@ -155,7 +155,7 @@ def words(info: DatasetInfo, package: Package = TUXPAINT_STAMPS) -> Dataset:
         info,
         labels=[language for _, language in clips.about],
         groups=[thing for thing, _ in clips.about],
-        preparation={"rate": 8000, "seconds": 1.024, "channels": 1, "loudness": LOUDNESS, "trim": -40.0},
+        preparation={"rate": 8000, "seconds": 2.048, "channels": 1, "loudness": LOUDNESS, "trim": -40.0},
     )
 
 
