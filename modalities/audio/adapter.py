@@ -217,7 +217,7 @@ class Audio:
         """What `pfgm data check` says of sounds before any training."""
         from modalities.audio.inspection import inspect
 
-        return inspect(data)
+        return inspect(data, rate=self.rate or None, seconds=self.seconds or None, trim=self.trim)
 
     def features(self, objects: Any) -> np.ndarray:
         from modalities.audio.metrics import features

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from modalities.audio import drum_sets, speech_sets
+from modalities.audio import drum_sets, simulated_sets, speech_sets
 from pfgm_science.data import Dataset, DatasetInfo, settings_in
 
 
@@ -38,5 +38,9 @@ _LOADERS: dict[str, tuple[DatasetInfo, Callable[..., Dataset]]] = {
     drum_sets.DRUMS.name: (drum_sets.DRUMS, drum_sets.drums),
     speech_sets.WORDS.name: (speech_sets.WORDS, speech_sets.words),
     speech_sets.PROMPTS.name: (speech_sets.PROMPTS, speech_sets.prompts),
+    simulated_sets.TONES.name: (simulated_sets.TONES, simulated_sets.tones),
 }
-_SETTINGS: dict[str, dict[str, Any]] = {speech_sets.SYLLABLES.name: {"speaker": speech_sets.BOTH}}
+_SETTINGS: dict[str, dict[str, Any]] = {
+    speech_sets.SYLLABLES.name: {"speaker": speech_sets.BOTH},
+    simulated_sets.TONES.name: {"count": simulated_sets.COUNT, "seed": 0},
+}

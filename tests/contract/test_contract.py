@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,6 +15,9 @@ import torch
 from point_sets import PointSets
 from torch import Tensor
 
+from modalities.audio import mending
+from modalities.audio.adapter import Audio
+from modalities.audio.objects import Clip
 from modalities.graphs import Graphs, Part
 from modalities.graphs.layout import Layout
 from modalities.graphs.simple import simple
@@ -187,6 +191,65 @@ class TestPointSets(AdapterContract):
         """Permutations of the points, padding included."""
         yield lambda tensor: tensor.flip(1)
         yield lambda tensor: tensor[:, [1, 3, 0, 2]]
+
+
+class TestAudio(AdapterContract):
+    """Clips of several lengths, which end in silence as tensors."""
+
+    make = Audio
+    name = "audio"
+    network: ClassVar = {"channels": 4, "multipliers": [1, 2], "embedding": 8, "attention": 0}
+    misspelt = ("chanels", "channels")
+    files = ("folder", "a.zip")
+    dataset = "tones"
+
+    def objects(self, count: int) -> list[Clip]:
+        rng = np.random.default_rng(0)
+        noise = [rng.uniform(-0.5, 0.5, (1, 160 + 8 * (i % 5))).astype(np.float32) for i in range(count)]
+        return [Clip(torch.from_numpy(wave - wave.mean()), 2000) for wave in noise]
+
+    def bad(self) -> list[tuple[Any, str]]:
+        good = self.objects(2)
+        return [
+            ([good[0], Clip(torch.full((1, 9), float("nan")), 2000)], "sound 1"),
+            ([Clip(torch.zeros(9, 9), 2000)], "9 channels"),
+            ([Clip(torch.zeros(1, 900), 2000)], "silent"),
+            (["a.wav"], "str"),
+        ]
+
+    def damaged(self, folder: Path) -> tuple[Path, int, str]:
+        path = folder / "clips"
+        Audio().write(str(path), self.objects(12))
+        torn = min(path.rglob("*.wav"))
+        torn.write_bytes(torn.read_bytes()[:20])
+        return path, 11, ""
+
+    def same(self, a: Any, b: Any) -> None:
+        """Equal where both have samples, and silent where one has none."""
+        assert type(a) is type(b) and len(a) == len(b)
+        for ours, theirs in zip(a, b, strict=True):
+            assert ours.rate == theirs.rate
+            both = min(ours.samples, theirs.samples)
+            torch.testing.assert_close(ours.waveform[:, :both], theirs.waveform[:, :both], rtol=0, atol=1e-4)
+            assert not (ours.waveform[:, both:].abs() > 1e-4).any()
+            assert not (theirs.waveform[:, both:].abs() > 1e-4).any()
+
+    def test_what_is_kept_is_kept(self, trained: Model) -> None:
+        adapter: Any = trained.adapter
+        wave = adapter.preparation(self.objects(12)[0])[None]
+        free = torch.arange(adapter.samples) >= adapter.samples // 2
+        values = adapter.standardised(wave)[0]
+        known = mending.Part(wave, free).encoded(adapter, 1).known[0] > 0
+        for sample in trained.sample(2, keep=mending.Part(wave, free, repeats=1), evaluations=8):
+            again = adapter.standardised(sample.waveform[None])[0]
+            torch.testing.assert_close(again[known], values[known], atol=1e-3, rtol=0)
+
+
+class TestAudioAsWaveforms(TestAudio):
+    """Every representation keeps the contract; of waveforms with another network."""
+
+    make = partial(Audio, representation="waveform")
+    network: ClassVar = {"channels": 4, "multipliers": [1, 2], "patch": 2, "stride": 2, "embedding": 8}
 
 
 class TestGraphs(AdapterContract):
