@@ -1,8 +1,9 @@
 """IgLM's answers, in an environment of its own: `PYTHON iglm_infill.py < jobs.json > answers.json`.
 
 IgLM 0.1.0 (R. W. Shuai et al., Cell Systems 14, 979 (2023); academic, non-commercial licence) needs transformers below
-5, and is never imported by the benchmarks themselves. In: {"seed": 0, "jobs": [{"count": 5}, {"count": 5, "sequence":
-"EVQ...", "start": 96, "end": 109}]}, whole human heavy chains or spans of one. Out: {"sequences": [[...], ...],
+5, and is never imported by the benchmarks themselves. In: {"seed": 0, "jobs": [{"count": 5}, {"count": 5, "prompt":
+"EVQ"}, {"count": 5, "sequence": "EVQ...", "start": 96, "end": 109}]}: whole human heavy chains, those that begin in one
+way, or spans of one, at temperature 1 and top_p 1. Out: {"sequences": [[...], ...],
 "seconds": [...]}, a list and a time each. It draws until as many as asked for are distinct.
 """
 
@@ -38,7 +39,7 @@ def answers(jobs: list[dict[str, Any]], seed: int) -> dict[str, Any]:
             span = (job["start"], job["end"])
             found = model.infill(job["sequence"], CHAIN, SPECIES, infill_range=span, num_to_generate=job["count"])
         else:
-            found = model.generate(CHAIN, SPECIES, num_to_generate=job["count"])
+            found = model.generate(CHAIN, SPECIES, job.get("prompt"), num_to_generate=job["count"])
         seconds.append(time.perf_counter() - started)
         sequences.append(sorted(found))
     return {"sequences": sequences, "seconds": seconds}

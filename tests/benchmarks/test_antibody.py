@@ -41,6 +41,7 @@ def task(monkeypatch: pytest.MonkeyPatch) -> antibody.Task:
         raise PfgmError("antpack is not there")
 
     monkeypatch.setattr(antibody.antibody_judges, "evaluate", absent)
+    monkeypatch.setattr(antibody.antibody_judges, "profile", lambda generated, real: {"bits": float(len(generated))})
     monkeypatch.setattr(
         antibody, "LADDER", {name: draw for name, draw in antibody.LADDER.items() if "AntPack" not in name}
     )
@@ -55,7 +56,8 @@ def test_the_long_run_stands_above_its_ladder(tmp_path: Path) -> None:
     floor = table.find({"baseline": "held-out clones (floor)", "seed": 0})
     sites = table.find({"baseline": "independent sites", "seed": 0})
     assert floor is not None and sites is not None
-    assert floor["unique"] == 1 and floor["judges"] == "antpack is not there"
+    assert floor["unique"] == 1 and floor["judges"] == "antpack is not there" and floor["bits"] == 12
+    assert floor["mutations"] == 0 == floor["W1 mutations"]
     assert sites["count"] == 12
     shown = tables.render("antibody-headline", tmp_path)
     assert "| D = 512, stochastic |" in shown and "| pairs of neighbours |" in shown
