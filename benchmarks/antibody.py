@@ -52,7 +52,7 @@ SHORT: dict[str, Any] = {
 }
 LONG: dict[str, Any] = SHORT | {"steps": 60_000, "ema_half_life": 200_000}
 HEADLINE_DIMENSION, SEEDS = 512.0, 3
-PEER_COUNT, PROMPT = 300, 6  # chains that IgLM draws, at two a second, and letters of each that it is told
+PEER_COUNT, PROMPT = 200, 6  # chains that IgLM draws, at two a second, and letters of each that it is told
 
 EXAMPLES = """  pfgm benchmark antibody sweep         D, two seeds, one network for every D (goes on where it was cut)
   pfgm benchmark antibody headline      the long run and the ladder

@@ -54,16 +54,15 @@ class Germlines:
         """
         rng = np.random.default_rng(seed)
         rows = found[rng.permutation(len(found))[:MOST]]
-        modes = _far_apart(rows, rng)
+        modes = _far_apart(rows, min(MODES, max(len(rows) // LEAST, 1)), rng)
         for _ in range(ROUNDS):
             place = nearest_rows(rows, modes)[1]
-            counts = np.bincount(place, minlength=len(modes))
-            kept = np.flatnonzero(counts >= min(LEAST, counts.max()))
-            new = np.unique(np.stack([_consensus(rows[place == mode]) for mode in kept]), axis=0)
+            new = np.unique([_consensus(rows[place == mode]) for mode in np.unique(place)], axis=0)
             if np.array_equal(new, modes):
                 break
             modes = new
-        return cls(modes)
+        counts = np.bincount(nearest_rows(rows, modes)[1], minlength=len(modes))
+        return cls(modes[counts >= min(LEAST, counts.max())])
 
     def of(self, found: Array) -> Array:
         """The gene that each sequence is nearest to: its letters, int64 [n, columns]."""
@@ -136,11 +135,11 @@ def _consensus(found: Array) -> Array:
     return most
 
 
-def _far_apart(rows: Array, rng: np.random.Generator) -> Array:
-    """Distinct rows, each drawn with the square of its distance to the nearest of those before: [<= MODES, columns]."""
+def _far_apart(rows: Array, count: int, rng: np.random.Generator) -> Array:
+    """Distinct rows, each drawn with the square of its distance to the nearest of those before: [<= count, columns]."""
     chosen = [int(rng.integers(len(rows)))]
     apart = cdist(rows, rows[chosen], "hamming")[:, 0]
-    while len(chosen) < MODES and apart.any():
+    while len(chosen) < count and apart.any():
         weights = apart**2
         chosen.append(int(rng.choice(len(rows), p=weights / weights.sum())))
         apart = np.minimum(apart, cdist(rows, rows[chosen[-1:]], "hamming")[:, 0])
