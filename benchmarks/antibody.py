@@ -52,7 +52,7 @@ SHORT: dict[str, Any] = {
 }
 LONG: dict[str, Any] = SHORT | {"steps": 60_000, "ema_half_life": 200_000}
 HEADLINE_DIMENSION, SEEDS = 512.0, 3
-PEER_COUNT, PROMPT = 200, 6  # chains that IgLM draws, at two a second, and letters of each that it is told
+PEER_COUNT, PEER_BATCH, PROMPT = 300, 50, 6  # chains that IgLM draws, so many at a time, and letters of each it is told
 
 EXAMPLES = """  pfgm benchmark antibody sweep         D, two seeds, one network for every D (goes on where it was cut)
   pfgm benchmark antibody headline      the long run and the ladder
@@ -100,15 +100,7 @@ def ladder(arguments: argparse.Namespace) -> None:
     """
     studies = ("headline", LONG), ("sweep", SHORT)
     both = [_table(study, arguments, training, again=False) for study, training in studies]
-    rungs = list(_rungs(arguments))
-    if arguments.again:
-        for table, (key, _) in product(both, rungs):
-            table.discard(**key)
-    for key, measure in rungs:
-        known = next((found for table in both if (found := table.find(key)) is not None), None)
-        figures = measure() if known is None else known
-        for table in both:
-            table.cell(key, lambda figures=figures: figures)  # type: ignore[misc]
+    sequences.ladder(both, list(_rungs(arguments)), arguments.again)
     for table in both:
         print(tables.render(table.path.stem, arguments.results))
 
@@ -232,7 +224,10 @@ def language_model(task: Task, python: str, seed: int) -> dict[str, Any]:
     known = [without_gaps(text) for text in task.reference.train]
     order = np.random.default_rng([seed, 5]).integers(len(known), size=PEER_COUNT)
     beginnings = Counter(known[i][:PROMPT] for i in order)
-    jobs = [{"count": count, "prompt": prompt} for prompt, count in sorted(beginnings.items())]
+    jobs = [
+        {"count": count, "prompt": prompt, "batch": min(count, PEER_BATCH)}
+        for prompt, count in sorted(beginnings.items())
+    ]
     fitting = []
     for text in chain.from_iterable(iglm_peer.ask(python, jobs, seed)["sequences"]):
         with suppress(DataError):
@@ -240,7 +235,7 @@ def language_model(task: Task, python: str, seed: int) -> dict[str, Any]:
     return task.judged(fitting) | {"asked": PEER_COUNT}
 
 
-def _rungs(arguments: argparse.Namespace) -> Iterator[tuple[dict[str, Any], Callable[[], dict[str, Any]]]]:
+def _rungs(arguments: argparse.Namespace) -> Iterator[sequences.Rung]:
     """Key and measurement of each seed of the ladder; IgLM's where an environment is named."""
     for (name, draw), seed in product(LADDER.items(), range(SEEDS)):
         yield {"baseline": name, "seed": seed}, partial(_baseline, arguments.data, draw, seed)
@@ -270,9 +265,7 @@ def _run(arguments: argparse.Namespace) -> str:
     return "" if arguments.data == SETS[0] else f"{arguments.data}-"
 
 
-def _table(
-    study: str, arguments: argparse.Namespace, training: dict[str, Any], again: bool | None = None
-) -> Table:
+def _table(study: str, arguments: argparse.Namespace, training: dict[str, Any], again: bool | None = None) -> Table:
     """again: of `describe`, as it was typed if None."""
     name = f"antibody-{study}" + ("" if arguments.data == SETS[0] else f"-{arguments.data}")
     table = Table(name, arguments.results)

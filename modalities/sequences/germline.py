@@ -40,7 +40,7 @@ class Germlines:
 
         found: int64 [n, columns]; genes: of each.
         """
-        names, member, counts = np.unique(np.asarray(genes), return_inverse=True, return_counts=True)
+        _, member, counts = np.unique(np.asarray(genes), return_inverse=True, return_counts=True)
         often = np.flatnonzero(counts >= LEAST)
         if not len(often):
             return cls(_consensus(found)[None])
@@ -54,15 +54,9 @@ class Germlines:
         """
         rng = np.random.default_rng(seed)
         rows = found[rng.permutation(len(found))[:MOST]]
-        modes = _far_apart(rows, min(MODES, max(len(rows) // LEAST, 1)), rng)
-        for _ in range(ROUNDS):
-            place = nearest_rows(rows, modes)[1]
-            new = np.unique([_consensus(rows[place == mode]) for mode in np.unique(place)], axis=0)
-            if np.array_equal(new, modes):
-                break
-            modes = new
+        modes = _settled(rows, _far_apart(rows, min(MODES, max(len(rows) // LEAST, 1)), rng))
         counts = np.bincount(nearest_rows(rows, modes)[1], minlength=len(modes))
-        return cls(modes[counts >= min(LEAST, counts.max())])
+        return cls(_settled(rows, modes[counts >= min(LEAST, counts.max())]))
 
     def of(self, found: Array) -> Array:
         """The gene that each sequence is nearest to: its letters, int64 [n, columns]."""
@@ -133,6 +127,17 @@ def _consensus(found: Array) -> Array:
     """The symbol that most have in each column, the first of equals: [columns]."""
     most: Array = shares(found, int(found.max()) + 1).argmax(1)
     return most
+
+
+def _settled(rows: Array, modes: Array) -> Array:
+    """Modes after rounds in which each becomes the consensus of the rows that are nearest to it: [<= n, columns]."""
+    for _ in range(ROUNDS):
+        place = nearest_rows(rows, modes)[1]
+        new = np.unique([_consensus(rows[place == mode]) for mode in np.unique(place)], axis=0)
+        if np.array_equal(new, modes):
+            break
+        modes = new
+    return modes
 
 
 def _far_apart(rows: Array, count: int, rng: np.random.Generator) -> Array:

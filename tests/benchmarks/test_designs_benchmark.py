@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import antibody, designs, iglm_peer, tables
+from benchmarks import antibody, designs, iglm_infill, iglm_peer, tables
 from benchmarks.runner import Table
 from modalities.sequences import imgt
 from modalities.sequences.objects import records
@@ -23,6 +23,8 @@ IGLM = """
 class IgLM:
     def __init__(self, model_name):
         assert model_name == "IgLM"
+        self.model = self.tokenizer = self
+        self.pad_token_id = 0
 
     def infill(self, sequence, chain, species, infill_range, num_to_generate):
         print("loading", chain, species)
@@ -115,6 +117,34 @@ def test_an_environment_without_iglm_is_named(tmp_path: Path, peers: Path) -> No
         iglm_peer.ask(sys.executable, [{"count": 1}], 0)
     with pytest.raises(PfgmError, match="it cannot be run"):
         iglm_peer.ask(str(tmp_path / "none"), [], 0)
+
+
+def test_several_at_a_time_are_handed_out_one_by_one_without_padding() -> None:
+    calls = []
+
+    def generate(tokens: np.ndarray, num_return_sequences: int, top_p: float) -> np.ndarray:
+        calls.append((tokens.tolist(), num_return_sequences, top_p))
+        return np.array([[7, 1, 9, 0], [7, 2, 3, 9]])
+
+    draw = iglm_infill.Several(generate, 2, 0)
+    found = [draw(np.array([[7]]), top_p=1).tolist() for _ in range(3)]
+    assert found == [[[7, 1, 9]], [[7, 2, 3, 9]], [[7, 1, 9]]]
+    assert calls == [([[7]], 2, 1)] * 2
+
+
+def test_jobs_say_how_chains_begin_and_how_many_are_drawn_at_a_time(peers: Path) -> None:
+    (peers / "iglm.py").write_text(
+        "class Part:\n"
+        "    pad_token_id = 0\n"
+        "    def generate(self): return 'alone'\n"
+        "class IgLM:\n"
+        "    def __init__(self, model_name): self.model, self.tokenizer = Part(), Part()\n"
+        "    def generate(self, chain, species, prompt_sequence=None, num_to_generate=1):\n"
+        "        return [str(prompt_sequence) + type(self.model.generate).__name__]\n"
+    )
+    jobs = [{"count": 1, "prompt": "EVQ", "batch": 5}, {"count": 1, "prompt": "QVQ"}, {"count": 1}]
+    found = iglm_peer.ask(sys.executable, jobs, 0)["sequences"]
+    assert found == [["EVQSeveral"], ["QVQmethod"], ["Nonemethod"]]
 
 
 def test_a_changed_rest_is_counted_and_judged_no_further() -> None:

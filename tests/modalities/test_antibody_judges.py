@@ -57,7 +57,12 @@ def test_profiles_are_asked_of_some_that_are_drawn_once(monkeypatch: pytest.Monk
         return [scores[text] for text in texts]
 
     monkeypatch.setattr(judges, "profiles", profiles)
-    assert judges.profile("ACD", "E") == {"bits": 40 / 3, "W1 bits": pytest.approx(40 / 3), "human": 2 / 3, "bits count": 3}
+    assert judges.profile("ACD", "E") == {
+        "bits": 40 / 3,
+        "W1 bits": pytest.approx(40 / 3),
+        "human": 2 / 3,
+        "bits count": 3,
+    }
     judges.profile("ACDEACDEACDE", "E")
     judges.profile("ACDEACDEACDE", "E")
     assert len(asked[2]) == 3 and asked[2] == asked[4]

@@ -94,4 +94,3 @@ def test_a_gene_is_named_by_the_reason_that_leaves_it_out() -> None:
     assert found == (ALA, "Ile2")
     with pytest.raises(DataError, match="no amino acid or score"):
         trna_sets.gene("Escherichia_coli_tRNA-Ile2-CAT-1-1", "", ALA, COLI)
-
