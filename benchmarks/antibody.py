@@ -2,28 +2,29 @@
 
 Clones are kept on one side of the split. Of the held-out ones half are compared with and half are the floor, in the
 place of samples. The ladder stands below: sites drawn independently of each other, pairs of neighbouring sites
-(a Markov chain along the columns), and the mixture of human repertoires that AntPack scores with. Judges that other
-people wrote (AntPack, OASis) are asked where they are installed.
+(a Markov chain along the columns), the mixture of human repertoires that AntPack scores with, and IgLM where an
+environment has it. Judges that other people wrote (AntPack, OASis, anarcism) are asked where they are installed.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, cached_property, partial
-from itertools import product
+from itertools import chain, product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import modalities.sequences
-from benchmarks import sequences, tables
+from benchmarks import iglm_peer, sequences, tables
 from benchmarks.runner import Benchmark, Table, machine, parser, shipped, trained
 from benchmarks.sequences import COUNT, EVALUATIONS, texts_of
-from modalities.sequences import Sequences, antibody_judges
+from modalities.sequences import Sequences, antibody_judges, germline
 from modalities.sequences.alphabet import PROTEIN
 from modalities.sequences.frame import Frame
 from modalities.sequences.metrics import Reference, evaluate
@@ -50,11 +51,14 @@ SHORT: dict[str, Any] = {
     "network": {"width": 16, "hidden": 160, "depth": 3},
 }
 LONG: dict[str, Any] = SHORT | {"steps": 60_000, "ema_half_life": 200_000}
-HEADLINE_DIMENSION = 512.0
+HEADLINE_DIMENSION, SEEDS = 512.0, 3
+PEER_COUNT, PEER_BATCH, PROMPT = 300, 50, 6  # chains that IgLM draws, so many at a time, and letters of each it is told
 
 EXAMPLES = """  pfgm benchmark antibody sweep         D, two seeds, one network for every D (goes on where it was cut)
   pfgm benchmark antibody headline      the long run and the ladder
   pfgm benchmark antibody headline --data abnativ-vh
+  pfgm benchmark antibody ladder --iglm iglm-env/bin/python
+                                        the ladder alone into both tables, with IgLM, which is installed there
   pfgm benchmark antibody ship          the long run on airrdb into the package"""
 
 
@@ -64,6 +68,7 @@ def main(argv: Sequence[str]) -> int:
     built.add_argument("study", choices=list(STUDIES), help="what to measure")
     built.add_argument("--data", choices=SETS, default=SETS[0], help="default: %(default)s")
     sequences.sweep_arguments(built)
+    iglm_peer.argument(built)
     arguments = built.parse_args(argv)
     STUDIES[arguments.study](arguments)
     return 0
@@ -79,13 +84,25 @@ def sweep(arguments: argparse.Namespace) -> None:
 def headline(arguments: argparse.Namespace) -> None:
     """The long run at three seeds of sampling, and the ladder below it."""
     table, task = _table("headline", arguments, LONG), task_named(arguments.data)
-    for (name, draw), seed in product(LADDER.items(), range(3)):
-        table.cell({"baseline": name, "seed": seed}, partial(_baseline, task, draw, seed))
-    for solver, seed in product((SOLVER, DEFAULT), range(3)):
+    for key, measure in _rungs(arguments):
+        table.cell(key, measure)
+    for solver, seed in product((SOLVER, DEFAULT), range(SEEDS)):
         key = {"D": HEADLINE_DIMENSION, "seed": seed, "solver": solver}
         if table.find(key) is None:
             table.cell(key, partial(task.measure, headline_model(arguments), seed, solver=solver))
     print(tables.render(table.path.stem, arguments.results))
+
+
+def ladder(arguments: argparse.Namespace) -> None:
+    """The ladder alone, each of it measured once, for the tables of the long run and of the sweep; nothing is trained.
+
+    --again: measure the ladder anew and leave the models' figures as they are.
+    """
+    studies = ("headline", LONG), ("sweep", SHORT)
+    both = [_table(study, arguments, training, again=False) for study, training in studies]
+    sequences.ladder(both, list(_rungs(arguments)), arguments.again)
+    for table in both:
+        print(tables.render(table.path.stem, arguments.results))
 
 
 def ship(arguments: argparse.Namespace) -> None:
@@ -123,6 +140,11 @@ class Task:
         frame = Frame.restore(self.train.details["frame"])
         return Reference(texts_of(self.real), texts_of(self.train), PROTEIN, frame)
 
+    @cached_property
+    def germline(self) -> germline.Beside:
+        genes = self.train.condition.get("v_gene")
+        return germline.Beside(self.reference, None if genes is None else [str(gene) for gene in genes])
+
     def measure(
         self, model: Model, seed: int, dimension: float | None = None, solver: str | None = SOLVER
     ) -> dict[str, Any]:
@@ -132,12 +154,14 @@ class Task:
 
     def judged(self, texts: Sequence[str]) -> dict[str, Any]:
         """Figures that need no judge, and those of the judges where they are installed."""
-        figures: dict[str, Any] = evaluate(texts, self.reference)
-        try:
-            figures |= antibody_judges.evaluate(_plain(texts), _plain(self.reference.real))
-        except PfgmError as error:
-            figures["judges"] = str(error)
-        return figures
+        figures: dict[str, Any] = evaluate(texts, self.reference) | self.germline.evaluate(texts)
+        problems = []
+        for judge in (antibody_judges.evaluate, antibody_judges.profile):
+            try:
+                figures |= judge(_plain(texts), _plain(self.reference.real))
+            except PfgmError as error:
+                problems.append(str(error))
+        return figures | ({"judges": "; ".join(problems)} if problems else {})
 
 
 @cache
@@ -190,11 +214,46 @@ LADDER: dict[str, Callable[[Task, int], list[str]]] = {
 }
 
 
-def _baseline(task: Task, draw: Callable[[Task, int], list[str]], seed: int) -> dict[str, Any]:
+def language_model(task: Task, python: str, seed: int) -> dict[str, Any]:
+    """Figures of whole human heavy chains by IgLM (--iglm PYTHON), in the columns of the set.
+
+    It is told the first PROMPT letters of training sequences drawn at random, which give the V family away as the
+    genes that a model is told do. asked: how many it drew, all distinct for one beginning; count: those that fit into
+    the columns and were judged.
+    """
+    known = [without_gaps(text) for text in task.reference.train]
+    order = np.random.default_rng([seed, 5]).integers(len(known), size=PEER_COUNT)
+    beginnings = Counter(known[i][:PROMPT] for i in order)
+    jobs = [
+        {"count": count, "prompt": prompt, "batch": min(count, PEER_BATCH)}
+        for prompt, count in sorted(beginnings.items())
+    ]
+    fitting = []
+    for text in chain.from_iterable(iglm_peer.ask(python, jobs, seed)["sequences"]):
+        with suppress(DataError):
+            fitting.append(framed(text, task.reference.frame))
+    return task.judged(fitting) | {"asked": PEER_COUNT}
+
+
+def _rungs(arguments: argparse.Namespace) -> Iterator[sequences.Rung]:
+    """Key and measurement of each seed of the ladder; IgLM's where an environment is named."""
+    for (name, draw), seed in product(LADDER.items(), range(SEEDS)):
+        yield {"baseline": name, "seed": seed}, partial(_baseline, arguments.data, draw, seed)
+    if arguments.iglm is not None:
+        for seed in range(SEEDS):
+            yield {"baseline": "IgLM", "seed": seed}, partial(_peer, arguments, seed)
+
+
+def _baseline(data: str, draw: Callable[[Task, int], list[str]], seed: int) -> dict[str, Any]:
+    task = task_named(data)
     try:
         return task.judged(draw(task, seed))
     except PfgmError as error:  # what draws is not installed
         return {"missing": str(error)}
+
+
+def _peer(arguments: argparse.Namespace, seed: int) -> dict[str, Any]:
+    return language_model(task_named(arguments.data), arguments.iglm, seed)
 
 
 def _plain(found: Sequence[str]) -> list[str]:
@@ -206,7 +265,8 @@ def _run(arguments: argparse.Namespace) -> str:
     return "" if arguments.data == SETS[0] else f"{arguments.data}-"
 
 
-def _table(study: str, arguments: argparse.Namespace, training: dict[str, Any]) -> Table:
+def _table(study: str, arguments: argparse.Namespace, training: dict[str, Any], again: bool | None = None) -> Table:
+    """again: of `describe`, as it was typed if None."""
     name = f"antibody-{study}" + ("" if arguments.data == SETS[0] else f"-{arguments.data}")
     table = Table(name, arguments.results)
     table.describe(
@@ -218,12 +278,17 @@ def _table(study: str, arguments: argparse.Namespace, training: dict[str, Any]) 
             "conditions": "those of random training sequences",
             "training": training,
         },
-        again=arguments.again,
+        again=arguments.again if again is None else again,
         command=f"pfgm benchmark antibody {study} --data {arguments.data}",
         machine=machine(arguments.device),
     )
     return table
 
 
-STUDIES: dict[str, Callable[[argparse.Namespace], None]] = {"sweep": sweep, "headline": headline, "ship": ship}
+STUDIES: dict[str, Callable[[argparse.Namespace], None]] = {
+    "sweep": sweep,
+    "headline": headline,
+    "ladder": ladder,
+    "ship": ship,
+}
 BENCHMARK = Benchmark("antibody", "antibody heavy chains against D, held-out clones and baselines", main)

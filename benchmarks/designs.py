@@ -9,8 +9,6 @@ with the frequencies of each place in loops of that length are what a model must
 from __future__ import annotations
 
 import argparse
-import json
-import subprocess
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +20,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import wasserstein_distance
 
-from benchmarks import antibody, tables
+from benchmarks import antibody, iglm_peer, tables
 from benchmarks.runner import Benchmark, Table, machine, parser
 from modalities.sequences import Design, antibody_judges, imgt
 from modalities.sequences.alphabet import GAP
@@ -37,7 +35,6 @@ TEMPLATES, EACH = 100, 20
 JUDGED = 3  # designs of each template that OLGA judges, at 2.5 a second, and all that IgLM draws
 EVALUATIONS = 35
 SPEED_COUNT, PEER_COUNT, REPEATS = 500, 10, 3  # sequences that are timed, and how often
-PEER = Path(__file__).parent / "iglm_infill.py"
 
 EXAMPLES = """  pfgm benchmark designs h3                              the long run of `antibody`, and baselines
   pfgm benchmark designs h3 --iglm iglm-env/bin/python   beside IgLM, which is installed there
@@ -49,7 +46,7 @@ def main(argv: Sequence[str]) -> int:
     built = parser("designs", "CDR-H3 design in held-out templates, beside baselines; and speed.", EXAMPLES)
     built.add_argument("study", choices=list(STUDIES), help="what to measure")
     built.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of what is drawn")
-    built.add_argument("--iglm", metavar="PYTHON", help="the Python of an environment that has iglm==0.1.0")
+    iglm_peer.argument(built)
     built.set_defaults(runs=Path("runs/benchmarks/antibody"), data=SET)
     arguments = built.parse_args(argv)
     STUDIES[arguments.study](arguments)
@@ -220,22 +217,8 @@ def model_designs(arguments: argparse.Namespace, each: int, seed: int) -> list[l
 def iglm_designs(python: str, each: int, seed: int) -> list[list[str]]:
     """IgLM's infilling of the loop's span; it chooses the length itself, and draws until all are distinct."""
     jobs = [_span(t, each) for t in templates()]
-    designs: list[list[str]] = ask_iglm(python, jobs, seed)["sequences"]
+    designs: list[list[str]] = iglm_peer.ask(python, jobs, seed)["sequences"]
     return designs
-
-
-def ask_iglm(python: str, jobs: Sequence[dict[str, Any]], seed: int) -> dict[str, Any]:
-    """What iglm_infill answers under another Python; PfgmError with the reason where it does not."""
-    asked = json.dumps({"seed": seed, "jobs": list(jobs)})
-    try:
-        done = subprocess.run([python, str(PEER)], input=asked, capture_output=True, text=True)
-    except OSError as error:
-        raise PfgmError(f"--iglm {python}: it cannot be run ({error})") from None
-    if done.returncode:
-        reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-        raise PfgmError(f"--iglm {python}: {reason}. It needs iglm==0.1.0 and transformers below 5.")
-    answer: dict[str, Any] = json.loads(done.stdout)
-    return answer
 
 
 def _span(t: Template, count: int) -> dict[str, Any]:
@@ -263,7 +246,7 @@ def _speed(arguments: argparse.Namespace, template: Template | None) -> dict[str
         _drawn(model, template, SPEED_COUNT)
         ours.append(time.perf_counter() - started)
         if arguments.iglm is not None:
-            theirs.append(ask_iglm(arguments.iglm, jobs, repeat)["seconds"][-1])
+            theirs.append(iglm_peer.ask(arguments.iglm, jobs, repeat)["seconds"][-1])
     figures = {"ours": SPEED_COUNT / min(ours)}
     if theirs:
         figures["IgLM"] = PEER_COUNT / min(theirs)

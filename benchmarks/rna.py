@@ -9,7 +9,7 @@ other people wrote (Infernal, ARAGORN, ViennaRNA) are asked where they are insta
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property, partial
 from itertools import product
@@ -47,7 +47,7 @@ SHORT: dict[str, Any] = {
     "network": {"width": 16, "hidden": 160, "depth": 3},  # and what the adapter's recipe says of so many sequences
 }
 LONG: dict[str, Any] = SHORT | {"steps": 8000}
-HEADLINE_DIMENSION = 512.0
+HEADLINE_DIMENSION, SEEDS = 512.0, 3
 MIXED = ("trna", "5s-rrna")  # whose letters without columns the model of free lengths learns
 TARGETS, EACH = 50, 4  # folds of held-out members, and designs to each
 STRENGTHS = (0.0, 1.0, 2.0, 4.0)
@@ -64,6 +64,7 @@ FREE: dict[str, Any] = {
 EXAMPLES = """  pfgm benchmark rna sweep              D, two seeds, one network for every D (goes on where it was cut)
   pfgm benchmark rna headline           the long run and the ladder, of tRNA
   pfgm benchmark rna headline --data 5s-rrna
+  pfgm benchmark rna ladder             the ladder alone, into the tables of both
   pfgm benchmark rna structures         designs to the folds of held-out members
   pfgm benchmark rna ship               the long run on tRNA into the package"""
 
@@ -89,13 +90,25 @@ def sweep(arguments: argparse.Namespace) -> None:
 def headline(arguments: argparse.Namespace) -> None:
     """The long run at three seeds of sampling, and the ladder below it."""
     table, task = _table("headline", arguments, LONG), task_named(arguments.data)
-    for (name, draw), seed in product(LADDER.items(), range(3)):
-        table.cell({"baseline": name, "seed": seed}, partial(_baseline, task, draw, seed))
-    for seed in range(3):
+    for key, measure in _rungs(arguments):
+        table.cell(key, measure)
+    for seed in range(SEEDS):
         key = {"D": HEADLINE_DIMENSION, "seed": seed}
         if table.find(key) is None:
             table.cell(key, partial(task.measure, headline_model(arguments), seed))
     print(tables.render(table.path.stem, arguments.results))
+
+
+def ladder(arguments: argparse.Namespace) -> None:
+    """The ladder alone, each of it measured once, for the tables of the long run and of the sweep; nothing is trained.
+
+    --again: measure the ladder anew and leave the models' figures as they are.
+    """
+    studies = ("headline", LONG), ("sweep", SHORT)
+    both = [_table(study, arguments, training, again=False) for study, training in studies]
+    sequences.ladder(both, list(_rungs(arguments)), arguments.again)
+    for table in both:
+        print(tables.render(table.path.stem, arguments.results))
 
 
 def ship(arguments: argparse.Namespace) -> None:
@@ -246,14 +259,22 @@ LADDER: dict[str, Callable[[Task, int], list[str]]] = {
 }
 
 
-def _baseline(task: Task, draw: Callable[[Task, int], list[str]], seed: int) -> dict[str, Any]:
+def _rungs(arguments: argparse.Namespace) -> Iterator[sequences.Rung]:
+    """Key and measurement of each seed of the ladder."""
+    for (name, draw), seed in product(LADDER.items(), range(SEEDS)):
+        yield {"baseline": name, "seed": seed}, partial(_baseline, arguments.data, draw, seed)
+
+
+def _baseline(data: str, draw: Callable[[Task, int], list[str]], seed: int) -> dict[str, Any]:
+    task = task_named(data)
     try:
         return task.judged(draw(task, seed))
     except PfgmError as error:  # what draws is not installed
         return {"missing": str(error)}
 
 
-def _table(study: str, arguments: argparse.Namespace, training: dict[str, Any]) -> Table:
+def _table(study: str, arguments: argparse.Namespace, training: dict[str, Any], again: bool | None = None) -> Table:
+    """again: of `describe`, as it was typed if None."""
     table = Table(f"rna-{study}-{arguments.data}", arguments.results)
     table.describe(
         {
@@ -263,7 +284,7 @@ def _table(study: str, arguments: argparse.Namespace, training: dict[str, Any]) 
             "conditions": "those of random training sequences",
             "training": training,
         },
-        again=arguments.again,
+        again=arguments.again if again is None else again,
         command=f"pfgm benchmark rna {study} --data {arguments.data}",
         machine=machine(arguments.device),
     )
@@ -273,6 +294,7 @@ def _table(study: str, arguments: argparse.Namespace, training: dict[str, Any]) 
 STUDIES: dict[str, Callable[[argparse.Namespace], None]] = {
     "sweep": sweep,
     "headline": headline,
+    "ladder": ladder,
     "structures": structures,
     "ship": ship,
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import product
 from typing import Any
@@ -22,6 +22,8 @@ from pfgm_science.progress import progress
 COUNT, EVALUATIONS = 1000, 35
 DIMENSIONS = (64.0, 128.0, 512.0, 2048.0, math.inf)
 DIMENSION_RANGE = (32.0, 4096.0)
+
+Rung = tuple[dict[str, Any], Callable[[], Mapping[str, Any]]]  # of a ladder: the key of a baseline, and its figures
 
 
 def sweep_arguments(built: argparse.ArgumentParser) -> None:
@@ -47,6 +49,21 @@ def sweep(
             run = f"{prefix}{f'd{D:g}' if way == 'trained' else 'any'}-seed{seed}"
             model = trained(arguments, run, Sequences(), train, {**settings, **of, "seed": seed})
             table.cell(key, partial(measure, model, seed, D))
+
+
+def ladder(found: Sequence[Table], rungs: Sequence[Rung], again: bool) -> None:
+    """The same rows of baselines in every table, each measured once and nowhere where a table has it.
+
+    again: measure these rows anew; other rows stay as they are.
+    """
+    if again:
+        for table, (key, _) in product(found, rungs):
+            table.discard(**key)
+    for key, measure in rungs:
+        known = [figures for table in found if (figures := table.find(key)) is not None]
+        kept = known[0] if known else measure()
+        for table in found:
+            table.cell(key, lambda kept=kept: kept)  # type: ignore[misc]
 
 
 def drawn(model: Model, train: Dataset, count: int, seed: int, **how: Any) -> tuple[list[str], float]:

@@ -440,12 +440,20 @@ ANTIBODY_FIGURES = {
     "columns": "columns",
     "correlations": "correlations",
     "distance": "distance",
-    "CDR-H3 distance": "CDR-H3 distance",
-    "W1 CDR-H3 length": "W1 CDR-H3 length",
+    "bits": "bits",
+    "W1 bits": "W1 bits",
     "W1 properties": "W1 mean",
 }
-
-
+GERMLINE_FIGURES = {  # what no V gene holds
+    "mutations": "mutations",
+    "W1 mutations": "W1 mutations",
+    "mutated columns": "mutated columns",
+    "mutation correlations": "mutation correlations",
+    "non-germline distance": "non-germline distance",
+    "CDR3 columns": "CDR3 columns",
+    "CDR-H3 distance": "CDR-H3 distance",
+    "W1 CDR-H3 length": "W1 CDR-H3 length",
+}
 RNA_FIGURES = {
     "bits": "bits",
     "W1 bits": "W1 bits",
@@ -582,6 +590,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "graph-judges": graph_judges,
     "simplex": simplex,
     **{f"antibody-{study}": sequences(f"antibody-{study}", ANTIBODY_FIGURES) for study in ANTIBODY_STUDIES},
+    **{f"antibody-{study}-germline": sequences(f"antibody-{study}", GERMLINE_FIGURES) for study in ANTIBODY_STUDIES},
     "rna-structures": structures,
     **{f"rna-{study}": sequences(f"rna-{study}", RNA_FIGURES) for study in RNA_STUDIES},
     "designs": designs,

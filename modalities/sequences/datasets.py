@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from modalities.sequences import antibody_sets, rna_sets, simulated_sets
+from modalities.sequences import antibody_sets, rna_sets, simulated_sets, trna_sets
 from modalities.sequences.alphabet import RNA
 from modalities.sequences.objects import records
 from modalities.sequences.sets import described
@@ -57,6 +57,7 @@ _LOADERS: dict[str, tuple[DatasetInfo, Callable[..., Dataset]]] = {
     **antibody_sets.LOADERS,
     **simulated_sets.LOADERS,
     **rna_sets.LOADERS,
+    **trna_sets.LOADERS,
     HAIRPINS.name: (HAIRPINS, _hairpins),
 }
 _SETTINGS: dict[str, dict[str, Any]] = {

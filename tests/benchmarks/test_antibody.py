@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from benchmarks.runner import Table
 from modalities.sequences import imgt
 from modalities.sequences.objects import records
 from pfgm_science.data import Dataset
-from pfgm_science.errors import PfgmError
+from pfgm_science.errors import DataError, PfgmError
 
 
 def few(seed: int, count: int) -> Dataset:
@@ -41,6 +42,7 @@ def task(monkeypatch: pytest.MonkeyPatch) -> antibody.Task:
         raise PfgmError("antpack is not there")
 
     monkeypatch.setattr(antibody.antibody_judges, "evaluate", absent)
+    monkeypatch.setattr(antibody.antibody_judges, "profile", lambda generated, real: {"bits": float(len(generated))})
     monkeypatch.setattr(
         antibody, "LADDER", {name: draw for name, draw in antibody.LADDER.items() if "AntPack" not in name}
     )
@@ -55,7 +57,8 @@ def test_the_long_run_stands_above_its_ladder(tmp_path: Path) -> None:
     floor = table.find({"baseline": "held-out clones (floor)", "seed": 0})
     sites = table.find({"baseline": "independent sites", "seed": 0})
     assert floor is not None and sites is not None
-    assert floor["unique"] == 1 and floor["judges"] == "antpack is not there"
+    assert floor["unique"] == 1 and floor["judges"] == "antpack is not there" and floor["bits"] == 12
+    assert floor["mutations"] == 0 == floor["W1 mutations"]
     assert sites["count"] == 12
     shown = tables.render("antibody-headline", tmp_path)
     assert "| D = 512, stochastic |" in shown and "| pairs of neighbours |" in shown
@@ -67,6 +70,76 @@ def test_the_sweep_has_both_ways(tmp_path: Path) -> None:
     assert len(Table("antibody-sweep", tmp_path).cells) == 4
     shown = tables.render("antibody-sweep", tmp_path)
     assert "one network for every D, D = inf" in shown
+
+
+def words(tmp_path: Path, *more: str) -> list[str]:
+    return [*more, "--runs", str(tmp_path / "runs"), "--results", str(tmp_path)]
+
+
+def test_the_ladder_stands_in_both_tables_and_trains_nothing(tmp_path: Path) -> None:
+    assert antibody.main(words(tmp_path, "ladder")) == 0
+    assert not (tmp_path / "runs").exists()
+    first, second = (Table(f"antibody-{study}", tmp_path) for study in ("headline", "sweep"))
+    assert first.cells == second.cells and len(first.cells) == 3 * len(antibody.LADDER)
+    # rows of models join it, under the same protocol
+    assert antibody.main(words(tmp_path, "sweep", "--dimensions", "64", "--seeds", "0")) == 0
+    assert len(Table("antibody-sweep", tmp_path).cells) == 2 + len(first.cells)
+    shown = tables.render("antibody-sweep", tmp_path)
+    assert shown.index("| trained at D, D = 64 |") < shown.index("| independent sites |")
+
+
+def test_the_ladder_is_copied_where_one_table_has_it(tmp_path: Path) -> None:
+    assert antibody.main(words(tmp_path, "ladder")) == 0
+    (tmp_path / "antibody-sweep.json").unlink()
+    key = {"baseline": "independent sites", "seed": 0}
+    Table("antibody-headline", tmp_path).discard(**key)
+    Table("antibody-headline", tmp_path).cell(key, lambda: {"unique": 0.5})
+    assert antibody.main(words(tmp_path, "ladder")) == 0
+    assert Table("antibody-sweep", tmp_path).find(key) == {"unique": 0.5}
+
+
+def test_the_ladder_is_measured_again_without_the_models(tmp_path: Path) -> None:
+    key, model = {"baseline": "independent sites", "seed": 0}, {"D": 512.0, "seed": 0, "solver": "stochastic"}
+    assert antibody.main(words(tmp_path, "ladder")) == 0
+    table = Table("antibody-headline", tmp_path)
+    table.discard(**key)
+    table.cell(key, lambda: {"unique": 0.5})
+    table.cell(model, lambda: {"unique": 0.25})
+    assert antibody.main(words(tmp_path, "ladder", "--again")) == 0
+    table = Table("antibody-headline", tmp_path)
+    assert table.find(model) == {"unique": 0.25}
+    assert (table.find(key) or {})["unique"] == 1
+
+
+def test_iglm_begins_as_training_sequences_do_and_what_does_not_fit_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, task: antibody.Task
+) -> None:
+    monkeypatch.setattr(antibody, "PEER_COUNT", 10)
+    jobs: list[Any] = []
+
+    def ask(python: str, given: list[dict[str, Any]], seed: int) -> dict[str, Any]:
+        jobs.append((python, given, seed))
+        return {"sequences": [["A"], ["C", "D"]]}
+
+    def placed(text: str, frame: object) -> str:
+        if text == "C":
+            raise DataError("it is no variable domain")
+        return task.reference.train[0]
+
+    monkeypatch.setattr(antibody.iglm_peer, "ask", ask)
+    monkeypatch.setattr(antibody, "framed", placed)
+    assert antibody.main(words(tmp_path, "ladder", "--iglm", "a-python")) == 0
+    assert [seed for _, _, seed in jobs] == [0, 1, 2]
+    assert jobs[0][:2] == ("a-python", [{"count": 10, "prompt": "EVQLVQ"}])
+    found = Table("antibody-sweep", tmp_path).find({"baseline": "IgLM", "seed": 2})
+    assert found is not None and found["asked"] == 10 and found["count"] == 2 and found["copies"] == 1
+    assert "| IgLM |" in tables.render("antibody-headline", tmp_path)
+
+
+def test_germlines_are_those_of_the_calls(task: antibody.Task) -> None:
+    assert len(task.germline.germlines.rows) == 2  # of one consensus each, here the same
+    bare = replace(task, train=replace(task.train, condition={}))
+    assert len(bare.germline.germlines.rows) == 1  # found: all are the same up to CDR-H3
 
 
 def test_baselines_have_the_frequencies_of_the_training_part(task: antibody.Task) -> None:

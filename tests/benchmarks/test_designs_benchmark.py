@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import antibody, designs, tables
+from benchmarks import antibody, designs, iglm_infill, iglm_peer, tables
 from benchmarks.runner import Table
 from modalities.sequences import imgt
 from modalities.sequences.objects import records
@@ -23,13 +23,15 @@ IGLM = """
 class IgLM:
     def __init__(self, model_name):
         assert model_name == "IgLM"
+        self.model = self.tokenizer = self
+        self.pad_token_id = 0
 
     def infill(self, sequence, chain, species, infill_range, num_to_generate):
         print("loading", chain, species)
         low, high = infill_range
         return {sequence[:low] + "A" * n + sequence[high:] for n in range(high - low, high - low + num_to_generate)}
 
-    def generate(self, chain, species, num_to_generate):
+    def generate(self, chain, species, prompt_sequence=None, num_to_generate=1000):
         return {"E" * n for n in range(num_to_generate)}
 """
 
@@ -78,7 +80,7 @@ def peers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def iglm(peers: Path) -> str:
+def iglm_python(peers: Path) -> str:
     """A Python that has a stand-in of IgLM."""
     (peers / "iglm.py").write_text(IGLM)
     return sys.executable
@@ -88,8 +90,8 @@ def words(tmp_path: Path, *more: str) -> list[str]:
     return [*more, "--runs", str(tmp_path / "runs"), "--results", str(tmp_path)]
 
 
-def test_designs_stand_beside_baselines_and_iglm(tmp_path: Path, iglm: str) -> None:
-    assert designs.main(words(tmp_path, "h3", "--seeds", "0", "1", "--iglm", iglm)) == 0
+def test_designs_stand_beside_baselines_and_iglm(tmp_path: Path, iglm_python: str) -> None:
+    assert designs.main(words(tmp_path, "h3", "--seeds", "0", "1", "--iglm", iglm_python)) == 0
     table = Table("designs-h3", tmp_path)
     assert len(table.cells) == 1 + 2 * 4
     ours = table.find({"way": "the model", "each": 4, "seed": 0})
@@ -112,9 +114,37 @@ def test_without_iglm_its_row_is_left_out(tmp_path: Path, capsys: pytest.Capture
 
 def test_an_environment_without_iglm_is_named(tmp_path: Path, peers: Path) -> None:
     with pytest.raises(PfgmError, match=r"--iglm .*No module named 'iglm'.* transformers below 5"):
-        designs.ask_iglm(sys.executable, [{"count": 1}], 0)
+        iglm_peer.ask(sys.executable, [{"count": 1}], 0)
     with pytest.raises(PfgmError, match="it cannot be run"):
-        designs.ask_iglm(str(tmp_path / "none"), [], 0)
+        iglm_peer.ask(str(tmp_path / "none"), [], 0)
+
+
+def test_several_at_a_time_are_handed_out_one_by_one_without_padding() -> None:
+    calls = []
+
+    def generate(tokens: np.ndarray, num_return_sequences: int, top_p: float) -> np.ndarray:
+        calls.append((tokens.tolist(), num_return_sequences, top_p))
+        return np.array([[7, 1, 9, 0], [7, 2, 3, 9]])
+
+    draw = iglm_infill.Several(generate, 2, 0)
+    found = [draw(np.array([[7]]), top_p=1).tolist() for _ in range(3)]
+    assert found == [[[7, 1, 9]], [[7, 2, 3, 9]], [[7, 1, 9]]]
+    assert calls == [([[7]], 2, 1)] * 2
+
+
+def test_jobs_say_how_chains_begin_and_how_many_are_drawn_at_a_time(peers: Path) -> None:
+    (peers / "iglm.py").write_text(
+        "class Part:\n"
+        "    pad_token_id = 0\n"
+        "    def generate(self): return 'alone'\n"
+        "class IgLM:\n"
+        "    def __init__(self, model_name): self.model, self.tokenizer = Part(), Part()\n"
+        "    def generate(self, chain, species, prompt_sequence=None, num_to_generate=1):\n"
+        "        return [str(prompt_sequence) + type(self.model.generate).__name__]\n"
+    )
+    jobs = [{"count": 1, "prompt": "EVQ", "batch": 5}, {"count": 1, "prompt": "QVQ"}, {"count": 1}]
+    found = iglm_peer.ask(sys.executable, jobs, 0)["sequences"]
+    assert found == [["EVQSeveral"], ["QVQmethod"], ["Nonemethod"]]
 
 
 def test_a_changed_rest_is_counted_and_judged_no_further() -> None:
@@ -150,8 +180,8 @@ def test_baselines_have_the_lengths_and_letters_of_training_loops() -> None:
     assert designs.natural(3, 0) == designs.natural(3, 0) != designs.natural(3, 1)
 
 
-def test_throughput_is_a_ratio_in_one_run(tmp_path: Path, iglm: str) -> None:
-    assert designs.main(words(tmp_path, "throughput", "--iglm", iglm)) == 0
+def test_throughput_is_a_ratio_in_one_run(tmp_path: Path, iglm_python: str) -> None:
+    assert designs.main(words(tmp_path, "throughput", "--iglm", iglm_python)) == 0
     cells = Table("designs-throughput", tmp_path).cells
     assert {cell["key"]["what"] for cell in cells} == {"whole domains", "CDR-H3 designs"}
     for cell in cells:

@@ -69,6 +69,14 @@ def test_the_sweep_has_both_ways(tmp_path: Path) -> None:
     assert "one network for every D, D = inf" in tables.render("rna-sweep-trna", tmp_path)
 
 
+def test_the_ladder_stands_in_both_tables_and_trains_nothing(tmp_path: Path) -> None:
+    assert rna.main(["ladder", "--runs", str(tmp_path / "runs"), "--results", str(tmp_path)]) == 0
+    first, second = (Table(f"rna-{study}-trna", tmp_path) for study in ("headline", "sweep"))
+    assert first.cells == second.cells and len(first.cells) == 3 * len(rna.LADDER)
+    assert not (tmp_path / "runs").exists()
+    assert "| held-out members (floor) |" in tables.render("rna-sweep-trna", tmp_path)
+
+
 def test_letters_in_another_order_are_those_of_training_members(task: rna.Task) -> None:
     known = {"".join(sorted(without_gaps(text))) for text in task.reference.train}
     found = rna.in_another_order(task, 0)

@@ -38,6 +38,43 @@ def test_an_antibody_is_told_from_its_letters_in_another_order() -> None:
     assert found["W1 OASis"] == found["W1 log likelihood"] == 0 and found["valid"] == 1
 
 
+def test_bits_fall_from_an_antibody_to_its_mutant_to_its_letters_in_another_order() -> None:
+    pytest.importorskip("anarcism")
+    rng = np.random.default_rng(0)
+    mutant = "".join(rng.choice(list("ACDEFGHIKLMNPQRSTVWY")) if rng.random() < 0.2 else letter for letter in HEAVY)
+    bits = judges.bits([HEAVY, mutant, shuffled(0)])
+    assert bits[0] > 150 > bits[1] > 60 > 20 > bits[2] >= 0
+    assert judges.profiles((HEAVY,))[0][1] == "human"
+
+
+def test_profiles_are_asked_of_some_that_are_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(judges, "PROFILED", 3)
+    scores = {"A": (10.0, "human"), "C": (30.0, "human"), "D": (0.0, ""), "E": (20.0, "mouse")}
+    asked: list[tuple[str, ...]] = []
+
+    def profiles(texts: tuple[str, ...]) -> list[tuple[float, str]]:
+        asked.append(texts)
+        return [scores[text] for text in texts]
+
+    monkeypatch.setattr(judges, "profiles", profiles)
+    assert judges.profile("ACD", "E") == {
+        "bits": 40 / 3,
+        "W1 bits": pytest.approx(40 / 3),
+        "human": 2 / 3,
+        "bits count": 3,
+    }
+    judges.profile("ACDEACDEACDE", "E")
+    judges.profile("ACDEACDEACDE", "E")
+    assert len(asked[2]) == 3 and asked[2] == asked[4]
+
+
+def test_without_anarcism_the_error_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "anarcism", None)
+    judges.profiles.cache_clear()
+    with pytest.raises(PfgmError, match=r"needs anarcism .*pfgm-science\[antibody-judges\]"):
+        judges.bits([HEAVY])
+
+
 def test_recombination_makes_a_usual_loop_more_often_than_one_of_other_letters() -> None:
     pytest.importorskip("olga")
     usual, mouse, odd = judges.log10_pgen(["CARDYYYYGMDVW", "CSRWGGDGFYAMDYW", "CWWWWWWWWWWWWWW"])
