@@ -13,6 +13,7 @@ from typing import NoReturn
 
 import numpy as np
 import pytest
+import soundfile
 from PIL import Image
 
 from pfgm_science import cli
@@ -56,6 +57,9 @@ def test_the_commands_of_the_readme_work_in_turn(tmp_path: Path, monkeypatch: py
         f"{a:.3f},{b:.3f},{'setosa' if i % 2 else 'virginica'}" for i, (a, b) in enumerate(rng.normal(size=(44, 2)))
     ]
     Path("table.csv").write_text("\n".join(["width,length,species", *rows]) + "\n")
+    for name in ("my-sounds/a/1.wav", "my-sounds/a/2.wav", "my-sounds/b/1.wav", "my-sounds/b/2.wav", "word.wav"):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(name, 0.1 * rng.standard_normal(2000), 8000)
     Path("trastuzumab.fasta").write_text(f">VH\n{TRASTUZUMAB}\n")
     stem = "\n".join(f"rna{i} GC{letter}AAA{other}GC" for i, (letter, other) in enumerate(["AU", "UA", "GC", "CG"] * 3))
     Path("family.sto").write_text(f"# STOCKHOLM 1.0\n\n{stem}\n#=GC SS_cons (((...)))\n//\n")
