@@ -1,7 +1,7 @@
 """Sounds by name: sets that ship in Debian packages, read where they are.
 
 A name can be followed by settings, where a set has any: `syllables:speaker=5`. What a set allows is said when a setting
-is wrong. Every set is for research and play as its licence allows: clips are never copied out of their packages.
+is wrong. Clips stay in their packages, which are not installed, and keep their licences.
 """
 
 from __future__ import annotations
