@@ -130,7 +130,7 @@ def test_iglm_begins_as_training_sequences_do_and_what_does_not_fit_is_left_out(
     monkeypatch.setattr(antibody, "framed", placed)
     assert antibody.main(words(tmp_path, "ladder", "--iglm", "a-python")) == 0
     assert [seed for _, _, seed in jobs] == [0, 1, 2]
-    assert jobs[0][:2] == ("a-python", [{"count": 10, "prompt": "EVQLVQ"}])
+    assert jobs[0][:2] == ("a-python", [{"count": 10, "prompt": "EVQLVQ", "batch": 10}])
     found = Table("antibody-sweep", tmp_path).find({"baseline": "IgLM", "seed": 2})
     assert found is not None and found["asked"] == 10 and found["count"] == 2 and found["copies"] == 1
     assert "| IgLM |" in tables.render("antibody-headline", tmp_path)
