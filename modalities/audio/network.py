@@ -24,7 +24,8 @@ from pfgm_science.errors import ConfigError
 from pfgm_science.layers import zeroed
 from pfgm_science.unet import UNet, UNetConfig, require_positive
 
-SPECTRAL = UNetConfig(channels=32, multipliers=(1, 2, 4), attention=16, patch=2, embedding=128)
+# At equal time on a CPU full resolution with 16 channels has a lower loss at all levels than patches of 2 with 32.
+SPECTRAL = UNetConfig(channels=16, multipliers=(1, 2, 4, 8), attention=16, embedding=128)
 
 
 @dataclass(frozen=True)

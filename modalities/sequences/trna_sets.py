@@ -11,12 +11,12 @@ import numpy as np
 
 from modalities.sequences.alphabet import RNA
 from modalities.sequences.clusters import clusters
-from modalities.sequences.fetch import Package
 from modalities.sequences.files import fasta
 from modalities.sequences.objects import records
 from modalities.sequences.sets import described
 from pfgm_science.data import Dataset, DatasetInfo
 from pfgm_science.errors import DataError
+from pfgm_science.packages import Package
 
 LENGTHS = (60, 95)  # letters: a longer gene has an intron
 LEAST = 35.0  # bits by tRNAscan-SE, as they stand in the names

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from modalities.sequences import Sequences, datasets, trna_sets
-from modalities.sequences.fetch import CACHE_VARIABLE, Package
 from modalities.sequences.objects import text_of
 from pfgm_science.errors import DataError, PfgmError
 from pfgm_science.model import fit
+from pfgm_science.packages import CACHE_VARIABLE, Package
 
 YEAST, COLI = "Saccharomyces cerevisiae", "Escherichia coli"
 ALA, LEU = "GGGC" * 18, "GCCAUUAGGCUA" * 7  # 72 and 84 letters
