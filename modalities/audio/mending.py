@@ -130,7 +130,7 @@ def fill(
         free[first - window.start : last - window.start] = True
         free[waves.shape[2] - window.start :] = True  # behind the end of a short clip
         made = _drawn(model, Part(_cut(waves, window, adapter.samples), free, **(repeated or {})), count, how)
-        waves[:, :, window] = _blended(waves[:, :, window], made, free[: window.stop - window.start], adapter.view.hop)
+        waves[:, :, window] = blended(waves[:, :, window], made, free[: window.stop - window.start], adapter.view.hop)
     return scene.clips(waves)
 
 
@@ -201,8 +201,8 @@ def prolong(
         free = torch.arange(adapter.samples) >= kept
         own = how | {"seed": how.get("seed", 0) + turn * SEEDS}
         made = _drawn(model, Part(window, free, **(repeated or {})) if kept else None, count, own)
-        blended = _blended(window, made, free, adapter.view.hop)
-        waves = torch.cat([waves[:, :, : waves.shape[2] - kept], blended], dim=2)
+        joined = blended(window, made, free, adapter.view.hop)
+        waves = torch.cat([waves[:, :, : waves.shape[2] - kept], joined], dim=2)
         turn += 1
     return scene.clips(waves[:, :, :samples])
 
@@ -301,7 +301,7 @@ def _through(
             free[:half] = False
         own = how | {"seed": how.get("seed", 0) + turn * SEEDS}
         made = _drawn(model, part(given, free), count, own)
-        kept = _blended(given, made, free, adapter.view.hop)
+        kept = blended(given, made, free, adapter.view.hop)
         done[:, :, window] = kept[:, :, : window.stop - start]
     return done
 
@@ -318,8 +318,11 @@ def _cut(waves: Tensor, window: slice, size: int) -> Tensor:
     return torch.nn.functional.pad(part, (0, size - part.shape[2]))
 
 
-def _blended(given: Tensor, made: Tensor, free: Tensor, hop: int) -> Tensor:
-    """made where it is free, given elsewhere, with a crossfade over a step of the representation beside the free."""
+def blended(given: Tensor, made: Tensor, free: Tensor, hop: int) -> Tensor:
+    """made where it is free, given elsewhere, with a crossfade over `hop` samples, a step, beside what is free.
+
+    given, made: [clips, channels, samples], of which made may be longer; free: bool [at least as many samples].
+    """
     length = given.shape[2]
     there = np.flatnonzero(free[:length].numpy())
     if not len(there):

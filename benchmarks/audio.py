@@ -1,0 +1,412 @@
+"""Sounds: what a model of a set draws, beside held-out clips, other representations, other networks, and D.
+
+Clips that belong together (a syllable in all its tones, a drum kit) are kept on one side of the split. What is drawn
+has the classes of the held-out clips, and as many training clips of the same classes in its place are the floor.
+Judges that other people wrote (Google's speech embedding, aisfx) are asked where they are installed; the classifier is
+ours, trained on the same training part and frozen.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property, partial
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+import modalities.audio
+from benchmarks import sweeps, tables
+from benchmarks.audio_peers import PeerAudio
+from benchmarks.runner import Benchmark, Table, machine, parser, shipped, trained
+from modalities.audio import judges
+from modalities.audio.adapter import Audio
+from modalities.audio.classifier import shipped as shipped_classifier
+from modalities.audio.mending import Part, blended
+from modalities.audio.metrics import Reference, log_spectral_distance, snr_db
+from modalities.audio.objects import Clip
+from modalities.audio.pitch import Tones
+from pfgm_science.data import Dataset
+from pfgm_science.errors import PfgmError
+from pfgm_science.metrics import frechet_distance
+from pfgm_science.model import Model
+from pfgm_science.progress import progress
+from pfgm_science.shipped import FOLDER
+
+Array = np.ndarray[Any, Any]
+
+HELD_OUT, SPLIT_SEED = 0.2, 0  # as for the frozen classifier, which has not seen these either
+COUNT, EVALUATIONS = 1000, 35
+SETS = ("syllables", "drums")
+DIMENSION = 512.0
+GUIDED = 1.5  # weight of classifier-free guidance in the rows that have any
+SHORT: dict[str, Any] = {
+    "steps": 1500,
+    "batch_size": 32,
+    "learning_rate": 4e-3,
+    "precision": "bfloat16",
+    "ema_half_life": 5_000,
+}
+LONG: dict[str, Any] = SHORT | {"steps": 8000, "ema_half_life": 15_000}
+GAP, GAP_EVALUATIONS, FILLED = (0.1, 0.15), 140, 400  # seconds; of 35 steps that are taken four times; clips
+BEST = 150.0  # dB, of what is the same to the last bit
+
+EXAMPLES = """  pfgm benchmark audio representations   MDCT, STFT, log-mel and waveform at equal compute
+  pfgm benchmark audio sweep             D, and one network for every D (goes on where it was cut)
+  pfgm benchmark audio sweep --data drums
+  pfgm benchmark audio headline          the long run, the floor, and other people's networks
+  pfgm benchmark audio gaps              50 ms filled in, beside a straight line and silence
+  pfgm benchmark audio speed             samples a second at 35, 18 and 10 evaluations
+  pfgm benchmark audio ship              the long run on the CC-BY speaker into the package"""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Entry of `pfgm benchmark audio`."""
+    built = parser("audio", "Sounds against D, representations, other networks and held-out clips.", EXAMPLES)
+    built.add_argument("study", choices=list(STUDIES), help="what to measure")
+    built.add_argument("--data", choices=SETS, default=SETS[0], help="default: %(default)s")
+    sweeps.arguments(built)
+    arguments = built.parse_args(argv)
+    STUDIES[arguments.study](arguments)
+    return 0
+
+
+def representations(arguments: argparse.Namespace) -> None:
+    """Each representation with a network of its kind, for as many operations of training."""
+    table, task = _table("representations", arguments, SHORT), task_named(arguments.data)
+    _floor(table, task)
+    budget = SHORT["steps"] * operations(Audio(), task.train, {})
+    for name, network in REPRESENTATIONS.items():
+        adapter = Audio(representation=name)
+        steps = round(budget / operations(adapter, task.train, network))
+        settings = SHORT | {"steps": steps, "dimension": DIMENSION, "network": network}
+        for seed in range(3):
+            key = {"representation": name, "seed": seed}
+            if table.find(key) is None:
+                run = f"{arguments.data}-{name}"
+                model = trained(arguments, run, adapter, task.train, settings)
+                table.cell(key, partial(task.measure, model, seed))
+    print(tables.render(table.path.stem, arguments.results))
+
+
+def sweep(arguments: argparse.Namespace) -> None:
+    """Short runs trained at each D, and one network for every D."""
+    table, task = _table("sweep", arguments, SHORT), task_named(arguments.data)
+    _floor(table, task)
+    sweeps.sweep(table, arguments, Audio(), task.train, SHORT, task.measure, f"{arguments.data}-")
+    print(tables.render(table.path.stem, arguments.results))
+
+
+def headline(arguments: argparse.Namespace) -> None:
+    """The long run, what is real in its place, and other networks for as many operations of training."""
+    table, task = _table("headline", arguments, LONG), task_named(arguments.data)
+    _floor(table, task)
+    for guidance, seed in product((1.0, GUIDED), range(3)):
+        key = {"D": DIMENSION, "guidance": guidance, "seed": seed}
+        if table.find(key) is None:
+            table.cell(key, partial(task.measure, headline_model(arguments), seed, guidance=guidance))
+    budget = LONG["steps"] * operations(Audio(), task.train, {})
+    for name, (adapter, network) in PEERS.items():
+        try:
+            steps = round(budget / operations(adapter, task.train, network))
+        except PfgmError as error:  # it is not installed
+            print(f"{name}: {error}")
+            continue
+        settings: dict[str, Any] = LONG | {"steps": steps, "dimension": math.inf, "network": network}
+        for seed in range(3):
+            key = {"peer": name, "D": math.inf, "seed": seed}
+            if table.find(key) is None:
+                run = f"{arguments.data}-{name.replace(' ', '-')}"
+                model = trained(arguments, run, adapter, task.train, settings)
+                table.cell(key, partial(task.measure, model, seed))
+    print(tables.render(table.path.stem, arguments.results))
+
+
+def headline_model(arguments: argparse.Namespace) -> Model:
+    """The network of the long run."""
+    settings = LONG | {"dimension": DIMENSION}
+    return trained(arguments, f"{arguments.data}-headline", Audio(), task_named(arguments.data).train, settings)
+
+
+def gaps(arguments: argparse.Namespace) -> None:
+    """Gaps of 50 ms in held-out clips, filled in, beside a straight line and silence."""
+    table, task = _table("gaps", arguments, LONG, gap=GAP, filled=FILLED), task_named(arguments.data)
+    for seed, (name, way) in product(range(3), FILLERS.items()):
+        table.cell({"way": name, "seed": seed}, partial(_filled, arguments, task, way, seed))
+    print(tables.render(table.path.stem, arguments.results))
+
+
+def speed(arguments: argparse.Namespace) -> None:
+    """Samples a second, and seconds of sound a second, at several numbers of evaluations, with their quality."""
+    table, task = _table("speed", arguments, LONG), task_named(arguments.data)
+    for evaluations, seed in product((35, 18, 10), range(3)):
+        key = {"evaluations": evaluations, "seed": seed}
+        if table.find(key) is None:
+            table.cell(key, partial(task.measure, headline_model(arguments), seed, evaluations=evaluations))
+    print(tables.render(table.path.stem, arguments.results))
+
+
+def ship(arguments: argparse.Namespace) -> None:
+    """The long run on the speaker whose licence allows it into the package, with figures of the rounded weights."""
+    name = "syllables:speaker=5"
+    task = task_named(name)
+    settings = LONG | {"dimension": DIMENSION}
+    model = trained(arguments, "syllables-shipped", Audio(), task.train, settings)
+    names = ("speech Frechet ratio", "F0 agreement", "level")
+
+    def figures(rounded: Model) -> dict[str, float]:
+        found = task.measure(rounded, 0)
+        return {name: found[name] for name in names if name in found}
+
+    path = Path(modalities.audio.__file__).parent / FOLDER / "syllables.safetensors"
+    shipped(model, path, "pfgm benchmark audio ship", figures)
+
+
+def operations(adapter: Audio, data: Dataset, network: dict[str, Any]) -> float:
+    """Multiplications of a network for one clip of these data."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    fitted = adapter.fit(data.take(np.arange(min(len(data), 64))))
+    built = fitted.network(network, ())
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        built(torch.zeros(1, *fitted.shape), torch.zeros(1))
+    return float(counter.get_total_flops()) / 2
+
+
+@dataclass(frozen=True)
+class Task:
+    """A set of sounds in two parts that share no group: to train on, and to compare with."""
+
+    train: Dataset
+    held_out: Dataset
+
+    @cached_property
+    def prepared(self) -> Callable[[Sequence[Clip]], list[Clip]]:
+        """Clips as a model of them hears them: at its rate and loudness, trimmed, and of its length."""
+        adapter = Audio().fit(self.train)
+        return lambda clips: [Clip(adapter.preparation(clip), adapter.rate) for clip in clips]
+
+    @cached_property
+    def reference(self) -> Reference:
+        labels = self.train.condition["label"]
+        train = self.prepared(self.train.objects)
+        tones = Tones.of(train, tone_of(labels), speaker_of(labels)) if spoken(self.train) else None
+        embeddings = [name for name in JUDGES[base_of(self.train)] if name in judges.available()]
+        return Reference(
+            self.prepared(self.held_out.objects),
+            train,
+            classifier=shipped_classifier(base_of(self.train)) if is_whole(self.train) else None,
+            tones=tones,
+            embeddings=embeddings,
+        )
+
+    def labels(self, seed: int) -> Array:
+        """Classes as often as among the held-out clips: [COUNT]."""
+        given = np.asarray(self.held_out.condition["label"])
+        return given[np.random.default_rng([seed, 1]).integers(len(given), size=COUNT)]
+
+    def measure(
+        self,
+        model: Model,
+        seed: int,
+        dimension: float | None = None,
+        evaluations: int = EVALUATIONS,
+        guidance: float = 1.0,
+    ) -> dict[str, Any]:
+        """Figures of samples with the classes of the held-out clips."""
+        labels, started = self.labels(seed), time.monotonic()
+        with progress("sampling") as update:
+            clips = model.sample(
+                COUNT,
+                seed=1000 + seed,
+                condition={"label": labels},
+                dimension=dimension,
+                evaluations=evaluations,
+                guidance=None if guidance == 1 else guidance,
+                on_state=update,
+            )
+        seconds = time.monotonic() - started
+        sound = sum(clip.seconds for clip in clips)
+        return self.judged(clips, labels, seed) | {
+            "seconds": round(seconds, 1),
+            "a second": COUNT / seconds,
+            "real time": sound / seconds,
+        }
+
+    def judged(self, clips: Sequence[Clip], labels: Array, seed: int) -> dict[str, Any]:
+        voices = {"tone": tone_of(labels), "speakers": speaker_of(labels)} if spoken(self.train) else {}
+        return self.reference.evaluate(clips, labels, seed=seed, **voices)
+
+    def real(self, seed: int) -> dict[str, Any]:
+        """Training clips of the same classes in the place of samples: the floor."""
+        labels, own = self.labels(seed), np.asarray(self.train.condition["label"])
+        rng = np.random.default_rng([seed, 2])
+        clips = self.reference.train or []
+        chosen = [clips[rng.choice(np.flatnonzero(own == label))] for label in labels]
+        figures = self.judged(chosen, labels, seed)
+        return {name: value for name, value in figures.items() if "near" not in name}
+
+    def held(self, seed: int) -> dict[str, Any]:
+        """What the judges that need no second set say of the held-out clips themselves."""
+        labels = np.asarray(self.held_out.condition["label"])
+        figures = self.judged(self.reference.real, labels, seed)
+        return {name: figures[name] for name in ALONE if name in figures}
+
+
+# Figures of clips by themselves, which mean something of the very clips that others are compared with.
+ALONE = (
+    "class accuracy",
+    "F0 agreement",
+    "voice",
+    "level",
+    "level spread",
+    "clipped",
+    "silent",
+    "noise",
+    "missing classes",
+)
+JUDGES = {"syllables": ("speech",), "drums": ("effects",)}
+
+
+@cache
+def task_named(name: str) -> Task:
+    """The parts of a set by name, the same at every call."""
+    return Task(*Audio().dataset(name).split(HELD_OUT, SPLIT_SEED))
+
+
+def base_of(data: Dataset) -> str:
+    """The name of a set without its settings."""
+    return data.name.partition(":")[0]
+
+
+def is_whole(data: Dataset) -> bool:
+    """Whether it has the classes that the frozen classifier knows."""
+    return ":" not in data.name
+
+
+def spoken(data: Dataset) -> bool:
+    return base_of(data) == "syllables"
+
+
+def tone_of(labels: Any) -> Array:
+    """The tones of syllables: "tone-2" of "speaker-5-tone-2"."""
+    return np.array([f"tone-{label.rpartition('-')[2]}" for label in np.asarray(labels).astype(str)])
+
+
+def speaker_of(labels: Any) -> Array:
+    """Who says them: "5" of "speaker-5-tone-2", and where there is one alone, that one."""
+    return np.array([label.split("-")[1] if label.startswith("speaker") else "5" for label in np.asarray(labels)])
+
+
+def _floor(table: Table, task: Task) -> None:
+    for seed in range(3):
+        table.cell({"real": "training clips in place of samples", "seed": seed}, partial(task.real, seed))
+    table.cell({"real": "the held-out clips themselves", "seed": 0}, partial(task.held, 0))
+
+
+def _filled(arguments: argparse.Namespace, task: Task, way: Filler, seed: int) -> dict[str, float]:
+    """How far held-out clips whose GAP was filled in this way are from what they were.
+
+    Frechet: of the whole clips in the embedding of others. kept: signal over error outside of the gap, in dB.
+    """
+    rng = np.random.default_rng([seed, 3])
+    chosen = rng.permutation(len(task.held_out))[:FILLED]
+    clips = [task.reference.real[i] for i in chosen]
+    labels = np.asarray(task.held_out.condition["label"])[chosen]
+    waves = torch.stack([clip.waveform for clip in clips])
+    rate = clips[0].rate
+    free = torch.zeros(waves.shape[2], dtype=torch.bool)
+    free[round(GAP[0] * rate) : round(GAP[1] * rate)] = True
+    made = [Clip(wave, rate) for wave in way(arguments, waves, free, labels, seed)]
+
+    def parts(given: Sequence[Clip], inside: bool) -> list[Clip]:
+        return [Clip(clip.waveform[:, free if inside else ~free], rate) for clip in given]
+
+    figures = {
+        "log-spectral distance": _mean(log_spectral_distance, parts(clips, True), parts(made, True)),
+        "kept": _mean(lambda a, b: min(snr_db(a, b), BEST), parts(clips, False), parts(made, False)),
+    }
+    for name in task.reference.spaces:
+        if name in judges.EMBEDDINGS:
+            figures[f"{name} Frechet"] = frechet_distance(*map(judges.EMBEDDINGS[name], (made, clips)))
+    return figures
+
+
+def _mean(measure: Callable[[Clip, Clip], float], first: Sequence[Clip], second: Sequence[Clip]) -> float:
+    return float(np.mean([measure(a, b) for a, b in zip(first, second, strict=True)]))
+
+
+Filler = Callable[[argparse.Namespace, Tensor, Tensor, Array, int], Tensor]
+
+
+def _by_model(arguments: argparse.Namespace, waves: Tensor, free: Tensor, labels: Array, seed: int) -> Tensor:
+    """By the model of the long run, told the class of each clip, as `fill` does it clip by clip."""
+    model = headline_model(arguments)
+    adapter: Any = model.adapter
+    with progress("filling gaps") as update:
+        made = model.sample(
+            len(waves),
+            seed=1000 + seed,
+            condition={"label": labels},
+            keep=Part(waves, free),
+            evaluations=GAP_EVALUATIONS,
+            on_state=update,
+        )
+    return blended(waves, torch.stack([clip.waveform for clip in made]), free, adapter.view.hop)
+
+
+def _by_line(arguments: argparse.Namespace, waves: Tensor, free: Tensor, labels: Array, seed: int) -> Tensor:
+    """A straight line from the last sample before the gap to the first behind it."""
+    first, last = int(free.nonzero()[0]), int(free.nonzero()[-1])
+    share = torch.linspace(0, 1, last - first + 3)[1:-1]
+    filled = waves.clone()
+    filled[:, :, free] = waves[:, :, first - 1 : first] * (1 - share) + waves[:, :, last + 1 : last + 2] * share
+    return filled
+
+
+def _by_silence(arguments: argparse.Namespace, waves: Tensor, free: Tensor, labels: Array, seed: int) -> Tensor:
+    return waves * ~free
+
+
+FILLERS: dict[str, Filler] = {"the model": _by_model, "a straight line": _by_line, "silence": _by_silence}
+REPRESENTATIONS: dict[str, dict[str, Any]] = {"mdct": {}, "stft": {}, "log-mel": {}, "waveform": {"channels": 48}}
+PEERS: dict[str, tuple[Audio, dict[str, Any]]] = {
+    "DiffWave": (Audio(representation="waveform"), {"kind": "diffwave", "channels": 32, "layers": 24, "cycle": 12}),
+    "audio-diffusion-pytorch": (PeerAudio(representation="waveform"), {}),
+}
+
+
+def _table(study: str, arguments: argparse.Namespace, training: dict[str, Any], **more: Any) -> Table:
+    table = Table(f"audio-{study}" + ("" if arguments.data == SETS[0] else f"-{arguments.data}"), arguments.results)
+    table.describe(
+        {
+            "data": {"name": arguments.data, "held out": HELD_OUT, "split": "by syllable or maker of the kit"},
+            "count": COUNT,
+            "evaluations": EVALUATIONS,
+            "conditions": "the classes of the held-out clips",
+            "training": training,
+            **more,
+        },
+        again=arguments.again,
+        command=f"pfgm benchmark audio {study} --data {arguments.data}",
+        machine=machine(arguments.device),
+    )
+    return table
+
+
+STUDIES: dict[str, Callable[[argparse.Namespace], None]] = {
+    "representations": representations,
+    "sweep": sweep,
+    "headline": headline,
+    "gaps": gaps,
+    "speed": speed,
+    "ship": ship,
+}
+BENCHMARK = Benchmark("audio", "sounds against D, representations, other networks and held-out clips", main)
