@@ -119,12 +119,12 @@ def headline(arguments: argparse.Namespace) -> None:
         except PfgmError as error:  # it is not installed
             print(f"{name}: {error}")
             continue
-        settings: dict[str, Any] = LONG | {"steps": steps, "dimension": math.inf, "network": network}
+        own: dict[str, Any] = {"steps": steps, "dimension": math.inf, "network": network}
         for seed in range(3):
             key = {"peer": name, "D": math.inf, "seed": seed}
             if table.find(key) is None:
                 run = f"{arguments.data}-{name.replace(' ', '-')}"
-                model = trained(arguments, run, adapter, task.train, settings)
+                model = trained(arguments, run, adapter, task.train, LONG | own)
                 table.cell(key, partial(task.measure, model, seed))
     print(tables.render(table.path.stem, arguments.results))
 
