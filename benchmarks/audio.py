@@ -121,11 +121,11 @@ def headline(arguments: argparse.Namespace) -> None:
             continue
         own: dict[str, Any] = {"steps": steps, "dimension": math.inf, "network": network}
         for seed in range(3):
-            key = {"peer": name, "D": math.inf, "seed": seed}
-            if table.find(key) is None:
+            peer: dict[str, Any] = {"peer": name, "D": math.inf, "seed": seed}
+            if table.find(peer) is None:
                 run = f"{arguments.data}-{name.replace(' ', '-')}"
                 model = trained(arguments, run, adapter, task.train, LONG | own)
-                table.cell(key, partial(task.measure, model, seed))
+                table.cell(peer, partial(task.measure, model, seed))
     print(tables.render(table.path.stem, arguments.results))
 
 

@@ -496,6 +496,87 @@ def sequences(name: str, figures: Mapping[str, str]) -> Callable[[Path], str]:
     return made
 
 
+AUDIO_STUDIES = ("representations", "sweep", "headline", "speed")
+AUDIO_FIGURES = {
+    "syllables": {
+        "Frechet speech": "speech Frechet",
+        "to floor": "speech Frechet ratio",
+        "kernel speech": "speech kernel",
+        "FID": "FID",
+        "IS": "IS",
+        "mIS": "mIS",
+        "AM": "AM",
+        "class accuracy": "class accuracy",
+        "F0 agreement": "F0 agreement",
+        "classes missing": "missing classes",
+        "voice": "voice",
+        "nearest training": "speech nearest training clip",
+        "near copies": "speech near copies",
+        "level": "level",
+        "noise": "noise",
+    },
+    "drums": {
+        "Frechet aisfx": "effects Frechet",
+        "to floor": "effects Frechet ratio",
+        "kernel aisfx": "effects kernel",
+        "Frechet log-mel": "log-mel Frechet",
+        "class accuracy": "class accuracy",
+        "FID": "FID",
+        "classes missing": "missing classes",
+        "nearest training": "effects nearest training clip",
+        "near copies": "effects near copies",
+        "level": "level",
+        "noise": "noise",
+    },
+}
+
+
+def audio(name: str, figures: Mapping[str, str]) -> Callable[[Path], str]:
+    """A set of sounds: a row for what is real, a representation, a D, a network or a number of evaluations."""
+
+    def made(results: Path) -> str:
+        table = Table(name, results)
+        keys = [{k: v for k, v in cell["key"].items() if k != "seed"} for cell in table.cells]
+        keys = [key for i, key in enumerate(keys) if key not in keys[:i]]
+        rows = []
+        for key in sorted(keys, key=_audio_order):
+            cells = [cell for cell in table.cells if {k: v for k, v in cell["key"].items() if k != "seed"} == key]
+            found = [[c["figures"][metric] for c in cells if metric in c["figures"]] for metric in figures.values()]
+            rows.append([_audio_row(key), *(written(values, 3) if values else "-" for values in found)])
+        return markdown(["sounds", *figures], rows)
+
+    return made
+
+
+def _audio_row(key: Mapping[str, Any]) -> str:
+    """What a row of sounds is, in words."""
+    if "real" in key:
+        return str(key["real"])
+    words = [WAYS[key["way"]] if key.get("way") in WAYS else key.get("way"), key.get("representation"), key.get("peer")]
+    if "D" in key:
+        words.append(f"D = {dimension_text(key['D'])}")
+    if "evaluations" in key:
+        words.append(f"{key['evaluations']} evaluations")
+    if key.get("guidance", 1) != 1:
+        words.append(f"guidance {key['guidance']:g}")
+    return ", ".join(str(word) for word in words if word)
+
+
+def _audio_order(key: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Models first, by way and D, then other networks, then what is real."""
+    D = float(key.get("D", 0))
+    return "real" in key, "peer" in key, str(key.get("way", "")), D, key.get("guidance", 1), -key.get("evaluations", 0)
+
+
+def audio_gaps(results: Path) -> str:
+    """Gaps filled in: a row a way, over seeds."""
+    table = Table("audio-gaps", results)
+    columns = ("speech Frechet", "log-spectral distance", "kept")
+    ways = dict.fromkeys(cell["key"]["way"] for cell in table.cells)
+    rows = [[way, *(_over_seeds(table, name, 3, way=way) for name in columns)] for way in ways]
+    return markdown(["gaps filled by", "Frechet speech", "log-spectral distance, dB", "kept, dB"], rows)
+
+
 def structures(results: Path) -> str:
     """RNAs to a target structure: a row a strength, over seeds."""
     table = Table("rna-structures", results)
@@ -592,6 +673,9 @@ TABLES: dict[str, Callable[[Path], str]] = {
     **{f"antibody-{study}": sequences(f"antibody-{study}", ANTIBODY_FIGURES) for study in ANTIBODY_STUDIES},
     **{f"antibody-{study}-germline": sequences(f"antibody-{study}", GERMLINE_FIGURES) for study in ANTIBODY_STUDIES},
     "rna-structures": structures,
+    **{f"audio-{study}": audio(f"audio-{study}", AUDIO_FIGURES["syllables"]) for study in AUDIO_STUDIES},
+    **{f"audio-{study}-drums": audio(f"audio-{study}-drums", AUDIO_FIGURES["drums"]) for study in AUDIO_STUDIES},
+    "audio-gaps": audio_gaps,
     **{f"rna-{study}": sequences(f"rna-{study}", RNA_FIGURES) for study in RNA_STUDIES},
     "designs": designs,
     "designs-throughput": designs_throughput,
