@@ -32,8 +32,9 @@ from modalities.sequences.numbering import framed
 from modalities.sequences.objects import without_gaps
 from pfgm_science.data import Dataset
 from pfgm_science.errors import ConfigError, DataError, PfgmError
-from pfgm_science.model import Model
+from pfgm_science.model import Model, load
 from pfgm_science.shipped import FOLDER
+from pfgm_science.shipped import models as shipped_models
 from pfgm_science.solvers import DEFAULT
 
 Array = np.ndarray[Any, Any]
@@ -51,6 +52,7 @@ SHORT: dict[str, Any] = {
     "network": {"width": 16, "hidden": 160, "depth": 3},
 }
 LONG: dict[str, Any] = SHORT | {"steps": 60_000, "ema_half_life": 200_000}
+SHIPPED = "antibody-vh"
 HEADLINE_DIMENSION, SEEDS = 512.0, 3
 PEER_COUNT, PEER_BATCH, PROMPT = 300, 50, 6  # chains that IgLM draws, so many at a time, and letters of each it is told
 
@@ -116,7 +118,7 @@ def ship(arguments: argparse.Namespace) -> None:
         found = task.measure(model, 0, solver=None)  # as samples are drawn where nobody says how
         return {name: found[name] for name in names if name in found}
 
-    path = Path(modalities.sequences.__file__).parent / FOLDER / "antibody-vh.safetensors"
+    path = Path(modalities.sequences.__file__).parent / FOLDER / f"{SHIPPED}.safetensors"
     shipped(headline_model(arguments), path, "pfgm benchmark antibody ship", figures)
 
 
@@ -239,6 +241,10 @@ def _rungs(arguments: argparse.Namespace) -> Iterator[sequences.Rung]:
     """Key and measurement of each seed of the ladder; IgLM's where an environment is named."""
     for (name, draw), seed in product(LADDER.items(), range(SEEDS)):
         yield {"baseline": name, "seed": seed}, partial(_baseline, arguments.data, draw, seed)
+    if arguments.data == SETS[0] and (path := shipped_models().get(SHIPPED)) is not None:
+        for seed in range(SEEDS):
+            key = {"baseline": f"{SHIPPED}, as it ships", "seed": seed}
+            yield key, partial(_as_shipped, arguments.data, path, seed)
     if arguments.iglm is not None:
         for seed in range(SEEDS):
             yield {"baseline": "IgLM", "seed": seed}, partial(_peer, arguments, seed)
@@ -250,6 +256,11 @@ def _baseline(data: str, draw: Callable[[Task, int], list[str]], seed: int) -> d
         return task.judged(draw(task, seed))
     except PfgmError as error:  # what draws is not installed
         return {"missing": str(error)}
+
+
+def _as_shipped(data: str, path: Path, seed: int) -> dict[str, Any]:
+    """Figures of the long run's weights as the package has them, rounded to bfloat16."""
+    return task_named(data).measure(load(path), seed)
 
 
 def _peer(arguments: argparse.Namespace, seed: int) -> dict[str, Any]:

@@ -34,6 +34,7 @@ def task(monkeypatch: pytest.MonkeyPatch) -> antibody.Task:
     tiny: dict[str, Any] = {"steps": 3, "batch_size": 8, "network": {"width": 4, "hidden": 8, "depth": 1}}
     task = antibody.Task(few(0, 60), few(1, 20), few(2, 20))
     monkeypatch.setattr(antibody, "task_named", lambda name: task)
+    monkeypatch.setattr(antibody, "shipped_models", dict)
     monkeypatch.setattr(antibody, "COUNT", 12)
     monkeypatch.setattr(antibody, "SHORT", antibody.SHORT | tiny)
     monkeypatch.setattr(antibody, "LONG", antibody.LONG | tiny)
@@ -86,6 +87,20 @@ def test_the_ladder_stands_in_both_tables_and_trains_nothing(tmp_path: Path) -> 
     assert len(Table("antibody-sweep", tmp_path).cells) == 2 + len(first.cells)
     shown = tables.render("antibody-sweep", tmp_path)
     assert shown.index("| trained at D, D = 64 |") < shown.index("| independent sites |")
+
+
+def test_the_model_that_ships_stands_on_the_ladder_of_its_own_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert antibody.main(words(tmp_path, "headline")) == 0
+    path = tmp_path / "runs" / "headline" / "model.safetensors"
+    monkeypatch.setattr(antibody, "shipped_models", lambda: {antibody.SHIPPED: path})
+    assert antibody.main(words(tmp_path, "ladder")) == 0
+    table = Table("antibody-headline", tmp_path)
+    model = table.find({"D": 512.0, "seed": 1, "solver": antibody.SOLVER})
+    ships = table.find({"baseline": "antibody-vh, as it ships", "seed": 1})
+    assert model is not None and ships is not None
+    assert {k: v for k, v in ships.items() if k != "seconds"} == {k: v for k, v in model.items() if k != "seconds"}
 
 
 def test_the_ladder_is_copied_where_one_table_has_it(tmp_path: Path) -> None:
