@@ -43,7 +43,7 @@ from pfgm_science.shipped import FOLDER
 Array = np.ndarray[Any, Any]
 
 HELD_OUT, SPLIT_SEED = 0.2, 0  # as for the frozen classifier, which has not seen these either
-COUNT, EVALUATIONS = 1000, 35
+COUNT, FEWER, EVALUATIONS = 1000, 500, 35  # samples of the long run, and of the short ones
 SETS = ("syllables", "drums")
 DIMENSION = 512.0
 GUIDED = 1.5  # weight of classifier-free guidance in the rows that have any
@@ -80,7 +80,7 @@ def main(argv: Sequence[str]) -> int:
 
 def representations(arguments: argparse.Namespace) -> None:
     """Each representation with a network of its kind, for as many operations of training."""
-    table, task = _table("representations", arguments, SHORT), task_named(arguments.data)
+    table, task = _table("representations", arguments, SHORT, count=FEWER), task_named(arguments.data)
     _floor(table, task)
     budget = SHORT["steps"] * operations(Audio(), task.train, {})
     for name, network in REPRESENTATIONS.items():
@@ -92,15 +92,16 @@ def representations(arguments: argparse.Namespace) -> None:
             if table.find(key) is None:
                 run = f"{arguments.data}-{name}"
                 model = trained(arguments, run, adapter, task.train, settings)
-                table.cell(key, partial(task.measure, model, seed))
+                table.cell(key, partial(task.measure, model, seed, count=FEWER))
     print(tables.render(table.path.stem, arguments.results))
 
 
 def sweep(arguments: argparse.Namespace) -> None:
     """Short runs trained at each D, and one network for every D."""
-    table, task = _table("sweep", arguments, SHORT), task_named(arguments.data)
+    table, task = _table("sweep", arguments, SHORT, count=FEWER), task_named(arguments.data)
     _floor(table, task)
-    sweeps.sweep(table, arguments, Audio(), task.train, SHORT, task.measure, f"{arguments.data}-")
+    measure = partial(task.measure, count=FEWER)
+    sweeps.sweep(table, arguments, Audio(), task.train, SHORT, measure, f"{arguments.data}-")
     print(tables.render(table.path.stem, arguments.results))
 
 
@@ -207,10 +208,10 @@ class Task:
             embeddings=embeddings,
         )
 
-    def labels(self, seed: int) -> Array:
-        """Classes as often as among the held-out clips: [COUNT]."""
+    def labels(self, seed: int, count: int) -> Array:
+        """Classes as often as among the held-out clips: [count]."""
         given = np.asarray(self.held_out.condition["label"])
-        return given[np.random.default_rng([seed, 1]).integers(len(given), size=COUNT)]
+        return given[np.random.default_rng([seed, 1]).integers(len(given), size=count)]
 
     def measure(
         self,
@@ -219,12 +220,13 @@ class Task:
         dimension: float | None = None,
         evaluations: int = EVALUATIONS,
         guidance: float = 1.0,
+        count: int = 0,
     ) -> dict[str, Any]:
-        """Figures of samples with the classes of the held-out clips."""
-        labels, started = self.labels(seed), time.monotonic()
+        """Figures of samples, COUNT if not said, with the classes of the held-out clips."""
+        labels, started = self.labels(seed, count or COUNT), time.monotonic()
         with progress("sampling") as update:
             clips = model.sample(
-                COUNT,
+                len(labels),
                 seed=1000 + seed,
                 condition={"label": labels},
                 dimension=dimension,
@@ -236,7 +238,7 @@ class Task:
         sound = sum(clip.seconds for clip in clips)
         return self.judged(clips, labels, seed) | {
             "seconds": round(seconds, 1),
-            "a second": COUNT / seconds,
+            "a second": len(labels) / seconds,
             "real time": sound / seconds,
         }
 
@@ -246,7 +248,7 @@ class Task:
 
     def real(self, seed: int) -> dict[str, Any]:
         """Training clips of the same classes in the place of samples: the floor."""
-        labels, own = self.labels(seed), np.asarray(self.train.condition["label"])
+        labels, own = self.labels(seed, COUNT), np.asarray(self.train.condition["label"])
         rng = np.random.default_rng([seed, 2])
         clips = self.reference.train or []
         chosen = [clips[rng.choice(np.flatnonzero(own == label))] for label in labels]

@@ -81,8 +81,9 @@ class Waveform:
 class Mdct:
     """Modified discrete cosine transform with a sine window of two steps, its values compressed by a power.
 
-    As many numbers as samples: frame t covers samples t bins to (t + 2) bins of the clip, of which the end is followed
-    by the beginning, and the map is orthonormal before compression (Princen, Johnson and Bradley, ICASSP 1987).
+    As many numbers as samples: each block of `bins` samples is lapped over half of the blocks beside it, but for both
+    ends of the clip, and goes through a DCT-IV. The map is orthonormal before compression (Princen, Johnson and
+    Bradley, ICASSP 1987; lapped orthogonal transforms, Malvar 1992).
     """
 
     bins: int = 64
@@ -98,15 +99,14 @@ class Mdct:
         return channels, self.bins, samples // self.bins
 
     def forward(self, waveform: Tensor) -> Tensor:
-        blocks = rearrange(waveform, "n c (t b) -> n c t b", b=self.bins)
-        frames = torch.cat([blocks, blocks.roll(-1, dims=2)], dim=-1)
-        coefficients = frames @ _mdct_basis(self.bins).to(waveform)
+        blocks = _lapped(rearrange(waveform, "n c (t b) -> n c t b", b=self.bins), 1)
+        coefficients = blocks @ _cosines(self.bins).to(waveform)
         return compress(rearrange(coefficients, "n c t k -> n c k t"), self.power)
 
     def inverse(self, values: Tensor) -> Tensor:
         coefficients = rearrange(compress(values, 1 / self.power), "n c k t -> n c t k")
-        first, second = (coefficients @ _mdct_basis(self.bins).to(values).T).chunk(2, dim=-1)
-        return rearrange(first + second.roll(1, dims=2), "n c t b -> n c (t b)")
+        blocks = _lapped(coefficients @ _cosines(self.bins).to(values), -1)
+        return rearrange(blocks, "n c t b -> n c (t b)")
 
     def hertz(self, rate: int) -> Tensor:
         return (torch.arange(self.bins) + 0.5) * rate / (2 * self.bins)
@@ -244,13 +244,28 @@ def compress(values: Tensor, power: float) -> Tensor:
     return values.sign() * values.abs() ** power
 
 
+def _lapped(blocks: Tensor, turn: int) -> Tensor:
+    """Blocks [..., blocks, bins] of which the samples on both sides of a boundary are rotated into each other.
+
+    Each pair at the same distance from it by the angle of the sine window there, and back for turn = -1; a boundary
+    is then even for the block behind it and odd for the one before, as the cosines of a DCT-IV are.
+    """
+    bins = blocks.shape[-1]
+    half = bins // 2
+    angle = math.pi / (2 * bins) * (half + 0.5 + torch.arange(half, dtype=torch.float64))
+    cosine, sine = angle.sin().to(blocks), turn * angle.cos().to(blocks)
+    before, behind = blocks[..., :-1, half:].flip(-1), blocks[..., 1:, :half]
+    turned = blocks.clone()
+    turned[..., :-1, half:] = (cosine * before - sine * behind).flip(-1)
+    turned[..., 1:, :half] = sine * before + cosine * behind
+    return turned
+
+
 @cache
-def _mdct_basis(bins: int) -> Tensor:
-    """Windowed cosines [2 bins, bins], float64, such that overlapping frames are orthonormal."""
-    n = torch.arange(2 * bins, dtype=torch.float64)[:, None]
-    k = torch.arange(bins, dtype=torch.float64)[None, :]
-    window = torch.sin(math.pi * (n + 0.5) / (2 * bins))
-    return window * math.sqrt(2 / bins) * torch.cos(math.pi / bins * (n + 0.5 + bins / 2) * (k + 0.5))
+def _cosines(bins: int) -> Tensor:
+    """The DCT-IV, which is its own inverse: [bins, bins] float64."""
+    n = torch.arange(bins, dtype=torch.float64) + 0.5
+    return math.sqrt(2 / bins) * torch.cos(math.pi / bins * n[:, None] * n[None, :])
 
 
 @cache

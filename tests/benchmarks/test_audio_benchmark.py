@@ -37,6 +37,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch, tones: Dataset) -> audio.Task:
     monkeypatch.setattr(audio, "JUDGES", {"tones": ()})
     monkeypatch.setattr(judges, "voice_available", lambda: False)
     monkeypatch.setattr(audio, "COUNT", 12)
+    monkeypatch.setattr(audio, "FEWER", 8)
     monkeypatch.setattr(audio, "EVALUATIONS", 5)
     monkeypatch.setattr(audio, "FILLED", 6)
     monkeypatch.setattr(audio, "GAP_EVALUATIONS", 20)

@@ -64,7 +64,7 @@ def test_what_is_kept_in_the_representation_is_kept_bit_by_bit(model: Model) -> 
     encoded = Part(waves, free).encoded(adapter, 2)
     known = encoded.known[0, 0].bool()
     frames = torch.arange(64)
-    touched = ((frames + 2) * STEP > 320) & (frames * STEP < 480)
+    touched = ((frames + 1.5) * STEP > 320) & ((frames - 0.5) * STEP < 480)
     assert torch.equal(known, ~touched.expand(STEP, -1))
     for made in model.sample(2, keep=Part(waves, free, repeats=1), evaluations=9):
         again = adapter.standardised(made.waveform[None])[0, 0]

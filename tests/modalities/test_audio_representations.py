@@ -61,6 +61,27 @@ def test_mdct_is_orthonormal_before_compression(bins: int, steps: int) -> None:
     torch.testing.assert_close(matrix @ matrix.T, unit[:, 0], rtol=0, atol=1e-12)
 
 
+def test_mdct_is_a_sum_of_windowed_cosines() -> None:
+    """Frames away from the ends, sum by sum."""
+    bins = 8
+    wave = noise(1, 1, 6 * bins)
+    values = Mdct(bins, 1.0).forward(wave)[0, 0]
+    m = torch.arange(-bins // 2, 3 * bins // 2, dtype=torch.float64)
+    window = torch.sin(math.pi * (m + bins / 2 + 0.5) / (2 * bins))
+    for t in range(1, 5):
+        piece = window * wave[0, 0, t * bins - bins // 2 : (t + 1) * bins + bins // 2]
+        for k in range(bins):
+            wanted = math.sqrt(2 / bins) * (piece * torch.cos(math.pi / bins * (m + 0.5) * (k + 0.5))).sum()
+            torch.testing.assert_close(values[k, t], wanted)
+
+
+def test_the_ends_of_a_clip_are_not_lapped_around() -> None:
+    wave = torch.zeros(1, 1, 512, dtype=torch.float64)
+    wave[..., :40] = noise(40)
+    values = Mdct(64).forward(wave)[0, 0]
+    assert values[:, 0].all() and values[:, 1].any() and not values[:, 2:].any()
+
+
 @pytest.mark.parametrize("view", [Mdct(64), Stft(64), LogMel(64, rate=8000)])
 @pytest.mark.parametrize("hertz", [300.0, 1000.0, 3100.0])
 def test_a_tone_is_loudest_at_its_own_frequency(view: Mdct | Stft | LogMel, hertz: float) -> None:
