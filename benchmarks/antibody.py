@@ -9,6 +9,7 @@ environment has it. Judges that other people wrote (AntPack, OASis, anarcism) ar
 from __future__ import annotations
 
 import argparse
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -35,7 +36,8 @@ from pfgm_science.errors import ConfigError, DataError, PfgmError
 from pfgm_science.model import Model, load
 from pfgm_science.shipped import FOLDER
 from pfgm_science.shipped import models as shipped_models
-from pfgm_science.solvers import DEFAULT
+from pfgm_science.solvers import DEFAULT, Solver
+from pfgm_science.stochastic import StochasticHeun
 
 Array = np.ndarray[Any, Any]
 
@@ -56,9 +58,20 @@ SHIPPED = "antibody-vh"
 HEADLINE_DIMENSION, SEEDS = 512.0, 3
 PEER_COUNT, PEER_BATCH, PROMPT = 300, 50, 6  # chains that IgLM draws, so many at a time, and letters of each it is told
 
+TRIED: dict[str, dict[str, Any]] = {
+    "79 calls": {"evaluations": 79},
+    "159 calls": {"evaluations": 159},
+    "churn 1, 79 calls": {"evaluations": 79, "solver": StochasticHeun(1.0)},
+    "churn 2, 159 calls": {"evaluations": 159, "solver": StochasticHeun(2.0)},
+    "at D = 128": {"dimension": 128.0},
+    "at D = inf": {"dimension": math.inf},
+}
+
 EXAMPLES = """  pfgm benchmark antibody sweep         D, two seeds, one network for every D (goes on where it was cut)
   pfgm benchmark antibody headline      the long run and the ladder
   pfgm benchmark antibody headline --data abnativ-vh
+  pfgm benchmark antibody tried --data abnativ-vh
+                                        other ways to draw from the long run
   pfgm benchmark antibody ladder --iglm iglm-env/bin/python
                                         the ladder alone into both tables, with IgLM, which is installed there
   pfgm benchmark antibody ship          the long run on airrdb into the package"""
@@ -92,6 +105,16 @@ def headline(arguments: argparse.Namespace) -> None:
         key = {"D": HEADLINE_DIMENSION, "seed": seed, "solver": solver}
         if table.find(key) is None:
             table.cell(key, partial(task.measure, headline_model(arguments), seed, solver=solver))
+    print(tables.render(table.path.stem, arguments.results))
+
+
+def tried(arguments: argparse.Namespace) -> None:
+    """Other ways to draw from the long run, one seed each: more calls, more noise on the way, another D."""
+    table, task = _table("tried", arguments, LONG), task_named(arguments.data)
+    for way, how in TRIED.items():
+        key = {"baseline": way, "seed": 0}
+        if table.find(key) is None:
+            table.cell(key, partial(task.measure, headline_model(arguments), 0, **how))
     print(tables.render(table.path.stem, arguments.results))
 
 
@@ -148,10 +171,15 @@ class Task:
         return germline.Beside(self.reference, None if genes is None else [str(gene) for gene in genes])
 
     def measure(
-        self, model: Model, seed: int, dimension: float | None = None, solver: str | None = SOLVER
+        self,
+        model: Model,
+        seed: int,
+        dimension: float | None = None,
+        solver: str | Solver | None = SOLVER,
+        **how: Any,
     ) -> dict[str, Any]:
         """Figures of samples that have the conditions of training sequences drawn at random."""
-        found, seconds = sequences.drawn(model, self.train, COUNT, seed, dimension=dimension, solver=solver)
+        found, seconds = sequences.drawn(model, self.train, COUNT, seed, dimension=dimension, solver=solver, **how)
         return self.judged(found) | {"seconds": seconds}
 
     def judged(self, texts: Sequence[str]) -> dict[str, Any]:
@@ -300,6 +328,7 @@ STUDIES: dict[str, Callable[[argparse.Namespace], None]] = {
     "sweep": sweep,
     "headline": headline,
     "ladder": ladder,
+    "tried": tried,
     "ship": ship,
 }
 BENCHMARK = Benchmark("antibody", "antibody heavy chains against D, held-out clones and baselines", main)

@@ -67,7 +67,10 @@ def ladder(found: Sequence[Table], rungs: Sequence[Rung], again: bool) -> None:
 
 
 def drawn(model: Model, train: Dataset, count: int, seed: int, **how: Any) -> tuple[list[str], float]:
-    """Samples with the conditions of training sequences drawn at random, as text, and the seconds that they took."""
+    """Samples with the conditions of training sequences drawn at random, as text, and the seconds that they took.
+
+    how: as in Model.sample; EVALUATIONS calls of the network where it does not say how many.
+    """
     rows = np.random.default_rng([seed, 1]).integers(len(train), size=count)
     condition = {name: np.asarray(value)[rows] for name, value in train.condition.items()}
     started = time.monotonic()
@@ -76,9 +79,8 @@ def drawn(model: Model, train: Dataset, count: int, seed: int, **how: Any) -> tu
             count,
             seed=1000 + seed,
             condition=condition or None,
-            evaluations=EVALUATIONS,
             on_state=update,
-            **how,
+            **{"evaluations": EVALUATIONS, **how},
         )
     return [text_of(sample) for sample in samples], round(time.monotonic() - started, 1)
 

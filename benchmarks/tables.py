@@ -425,7 +425,7 @@ def molecules(study: str) -> Callable[[Path], str]:
     return made
 
 
-ANTIBODY_STUDIES = ("sweep", "headline", "sweep-abnativ-vh", "headline-abnativ-vh")
+ANTIBODY_STUDIES = ("sweep", "headline", "sweep-abnativ-vh", "headline-abnativ-vh", "tried", "tried-abnativ-vh")
 RNA_SETS = ("trna", "5s-rrna", "rnase-p", "cobalamin")
 RNA_STUDIES = [f"{study}-{name}" for study, name in product(("sweep", "headline"), RNA_SETS)]
 ANTIBODY_FIGURES = {

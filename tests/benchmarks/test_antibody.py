@@ -178,3 +178,20 @@ def test_draws_of_the_mixture_stand_in_the_columns_of_the_set() -> None:
     known = Dataset(records(["A" * len(frame)] * 3), details={"alphabet": "protein", "frame": frame.settings()})
     found = antibody.mixture(antibody.Task(known, known, known), 0)
     assert len(found) == 12 and {len(text) for text in found} == {len(frame)}
+
+
+def test_other_ways_to_draw_are_told_to_the_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[dict[str, Any]] = []
+    measure = antibody.Task.measure
+
+    def remember(task: antibody.Task, model: Any, seed: int, **how: Any) -> dict[str, Any]:
+        asked.append(how)
+        return measure(task, model, seed, **how)
+
+    monkeypatch.setattr(antibody.Task, "measure", remember)
+    ways: dict[str, dict[str, Any]] = {"at D = 64": {"dimension": 64.0}, "9 calls": {"evaluations": 9}}
+    monkeypatch.setattr(antibody, "TRIED", ways)
+    assert antibody.main(words(tmp_path, "tried")) == 0
+    assert asked == list(ways.values())
+    shown = tables.render("antibody-tried", tmp_path)
+    assert "| at D = 64 |" in shown and "| 9 calls |" in shown
