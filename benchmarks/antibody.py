@@ -9,7 +9,6 @@ environment has it. Judges that other people wrote (AntPack, OASis, anarcism) ar
 from __future__ import annotations
 
 import argparse
-import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -63,8 +62,6 @@ TRIED: dict[str, dict[str, Any]] = {
     "159 calls": {"evaluations": 159},
     "churn 1, 79 calls": {"evaluations": 79, "solver": StochasticHeun(1.0)},
     "churn 2, 159 calls": {"evaluations": 159, "solver": StochasticHeun(2.0)},
-    "at D = 128": {"dimension": 128.0},
-    "at D = inf": {"dimension": math.inf},
 }
 
 EXAMPLES = """  pfgm benchmark antibody sweep         D, two seeds, one network for every D (goes on where it was cut)
@@ -109,7 +106,7 @@ def headline(arguments: argparse.Namespace) -> None:
 
 
 def tried(arguments: argparse.Namespace) -> None:
-    """Other ways to draw from the long run, one seed each: more calls, more noise on the way, another D."""
+    """Other ways to draw from the long run, one seed each: more calls, and more noise on the way."""
     table, task = _table("tried", arguments, LONG), task_named(arguments.data)
     for way, how in TRIED.items():
         key = {"baseline": way, "seed": 0}

@@ -13,6 +13,7 @@ from modalities.sequences import imgt
 from modalities.sequences.objects import records
 from pfgm_science.data import Dataset
 from pfgm_science.errors import DataError, PfgmError
+from pfgm_science.stochastic import StochasticHeun
 
 
 def few(seed: int, count: int) -> Dataset:
@@ -189,9 +190,9 @@ def test_other_ways_to_draw_are_told_to_the_model(tmp_path: Path, monkeypatch: p
         return measure(task, model, seed, **how)
 
     monkeypatch.setattr(antibody.Task, "measure", remember)
-    ways: dict[str, dict[str, Any]] = {"at D = 64": {"dimension": 64.0}, "9 calls": {"evaluations": 9}}
+    ways: dict[str, dict[str, Any]] = {"churn 1": {"solver": StochasticHeun(1.0)}, "9 calls": {"evaluations": 9}}
     monkeypatch.setattr(antibody, "TRIED", ways)
     assert antibody.main(words(tmp_path, "tried")) == 0
     assert asked == list(ways.values())
     shown = tables.render("antibody-tried", tmp_path)
-    assert "| at D = 64 |" in shown and "| 9 calls |" in shown
+    assert "| churn 1 |" in shown and "| 9 calls |" in shown
