@@ -55,7 +55,7 @@ def test_the_long_run_stands_above_its_ladder(tmp_path: Path) -> None:
     words = ["headline", "--runs", str(tmp_path / "runs"), "--results", str(tmp_path)]
     assert antibody.main(words) == 0
     table = Table("antibody-headline", tmp_path)
-    assert len(table.cells) == 6 + 3 * len(antibody.LADDER)
+    assert len(table.cells) == 3 * len(antibody.DRAWN) + 3 * len(antibody.LADDER)
     floor = table.find({"baseline": "held-out clones (floor)", "seed": 0})
     sites = table.find({"baseline": "independent sites", "seed": 0})
     assert floor is not None and sites is not None
