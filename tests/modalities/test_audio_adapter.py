@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from modalities.audio.adapter import Audio
+from modalities.audio.levels import sounding_db
 from modalities.audio.objects import Clip, checked
-from modalities.audio.preparation import sounding_db
 from pfgm_science.data import Dataset
 from pfgm_science.errors import ConfigError, DataError
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from modalities.audio.datasets import load
-from modalities.audio.preparation import level_db
+from modalities.audio.levels import level_db
 from pfgm_science.errors import ConfigError
 
 
