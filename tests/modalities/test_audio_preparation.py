@@ -53,6 +53,15 @@ def test_any_clip_gets_the_shape_that_is_asked_for(rate, to, count, given, chann
         assert float(made.abs().max()) <= 1
 
 
+@pytest.mark.parametrize("rate", [8000, 44100])
+def test_other_floats_and_gradients_change_nothing(rate):
+    wave = noise(2, 4000)
+    prepare = Preparation(8000, 500, 1, -23.0, -50.0)
+    made = prepare(Clip(wave.double().requires_grad_(), rate))
+    assert not made.requires_grad and made.dtype == torch.float32
+    torch.testing.assert_close(made, prepare(Clip(wave, rate)))
+
+
 def test_silence_stays_silence():
     made = Preparation(8000, 100, 2, -23.0, -50.0)(Clip(torch.zeros(1, 50), 44100))
     assert torch.equal(made, torch.zeros(2, 100))

@@ -319,6 +319,12 @@ def test_sections():
     assert "distance 0.143" in found[1].items[0].html
 
 
+def test_sections_of_nothing_are_refused():
+    for real, generated in (([], [tone()]), ([tone()], [])):
+        with pytest.raises(DataError, match="one of each at least"):
+            views.sections(real, generated, None, None)
+
+
 @pytest.mark.parametrize("name", ["silent", "one sample", "stereo", "low rate"])
 def test_sections_of_odd_clips(name):
     found = views.sections([ODD[name]] * 2, [noise(rate=ODD[name].rate)], None, None)
