@@ -17,8 +17,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from modalities.audio.hearing import waves
 from modalities.audio.objects import Clip
-from modalities.audio.waves import waves
+from modalities.audio.spectra import mel_bands, power
 from pfgm_science.data import Dataset
 from pfgm_science.errors import CheckpointError, ConfigError, DataError, PfgmError
 from pfgm_science.files import write_bytes
@@ -28,6 +29,7 @@ Array = np.ndarray[Any, Any]
 WEIGHTS = Path(__file__).parent / "weights"
 FEATURES = 64
 LEVEL = -23.0  # dBFS that every clip is brought to: loudness is measured apart, and tells no class
+LEAST_SECONDS = 0.16  # sixteen frames, which four layers halve to one
 RANGE = 60.0  # dB below the loudest point of a clip that are heard
 
 _WIDTHS = (16, 32, 64, 64)
@@ -51,10 +53,10 @@ class Classifier(nn.Module):
         recipe: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
-        if len(classes) < 2 or rate < 2000 or not 0 < seconds:
+        if len(classes) < 2 or rate < 2000 or not seconds >= LEAST_SECONDS:
             raise ConfigError(
                 f"{len(classes)} classes, rate = {rate!r}, seconds = {seconds!r}: a classifier needs two classes or "
-                "more, at least 2000 Hz, and a length above 0"
+                f"more, at least 2000 Hz, and {LEAST_SECONDS:g} s or more"
             )
         self.classes, self.rate, self.seconds, self.accuracy = tuple(classes), rate, seconds, accuracy
         self.recipe = dict(recipe or {})
@@ -65,7 +67,6 @@ class Classifier(nn.Module):
         layers += [nn.AdaptiveAvgPool2d((2, 4)), nn.Flatten(), nn.Dropout(0.2)]
         self.body = nn.Sequential(*layers, nn.Linear(8 * _WIDTHS[-1], FEATURES), nn.ReLU())
         self.head = nn.Linear(FEATURES, len(self.classes))
-        self._mel = _mel_filters(rate)
 
     @property
     def samples(self) -> int:
@@ -75,9 +76,9 @@ class Classifier(nn.Module):
     def spectrograms(self, sounds: Tensor) -> Tensor:
         """Sounds [n, samples] to log-mel spectrograms [n, 1, bands, frames] in [-1, 1], the loudest point at 1."""
         size = round(_WINDOW * self.rate)
-        window = torch.hann_window(size)
-        power = torch.stft(sounds, size, round(_HOP * self.rate), window=window, return_complex=True).abs() ** 2
-        level = 10 * (self._mel @ power).clamp_min(1e-12).log10()
+        filters = mel_bands(_MELS, 50.0, self.rate / 2, size // 2 + 1, self.rate)
+        found = filters @ power(sounds, size, round(_HOP * self.rate), edges="reflect")
+        level = 10 * found.clamp_min(1e-12).log10()
         level = level - level.amax((1, 2), keepdim=True)
         return (level.clamp_min(-RANGE) * (2 / RANGE) + 1)[:, None]
 
@@ -243,12 +244,3 @@ def _masked(spectrograms: Tensor, generator: torch.Generator) -> Tensor:
         hidden = (place >= start) & (place < start + width)
         masked = masked.masked_fill(hidden[:, None, :, None] if axis == 2 else hidden[:, None, None, :], -1.0)
     return masked
-
-
-def _mel_filters(rate: int) -> Tensor:
-    """Triangles [bands, bins] on the mel scale of HTK from 50 Hz to half the rate."""
-    from modalities.audio.torch_audio import torchaudio
-
-    bins = round(_WINDOW * rate) // 2 + 1
-    filters: Tensor = torchaudio.functional.melscale_fbanks(bins, 50.0, rate / 2, _MELS, rate)
-    return filters.T.contiguous()

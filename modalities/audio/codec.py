@@ -13,7 +13,8 @@ import numpy as np
 import torch
 
 from modalities.audio.objects import MOST_CHANNELS, Clip
-from modalities.audio.preparation import LEAST_RATE, MOST_RATE, mixed, resampled
+from modalities.audio.preparation import LEAST_RATE, MOST_RATE, mixed
+from modalities.audio.resampling import resampled
 from pfgm_science.errors import DataError
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def encoded(clip: Clip, ending: str) -> bytes:
     import soundfile
 
     form, subtype = WRITTEN[ending]
-    values = clip.waveform.detach().cpu().float().clamp(-1, 1).T.numpy()
+    values = clip.plain.clamp(-1, 1).T.numpy()
     if subtype == "PCM_16":  # rounded here, because soundfile's own factor is not the inverse of its reading
         values = np.clip(np.rint(values * _PCM), -_PCM, _PCM - 1).astype(np.int16)
     buffer = io.BytesIO()
@@ -91,7 +92,7 @@ def in_a_row(clips: list[Clip], gap: float) -> Clip:
         raise DataError(f"the clips have rates of {known} Hz, and one file has one: write a folder or a .zip")
     channels = max(clip.channels for clip in clips)
     silence = torch.zeros(channels, round(gap * clips[0].rate))
-    parts = [part for clip in clips for part in (silence, mixed(clip.waveform.detach().cpu().float(), channels))]
+    parts = [part for clip in clips for part in (silence, mixed(clip.plain, channels))]
     return replace(clips[0], waveform=torch.cat(parts[1:], dim=1))
 
 

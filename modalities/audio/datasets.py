@@ -1,4 +1,4 @@
-"""Sounds by name: sets that ship in Debian packages, read where they are.
+"""Sounds by name: sets that ship in Debian packages, read where they are, and tones that are made here.
 
 A name can be followed by settings, where a set has any: `syllables:speaker=5`. What a set allows is said when a setting
 is wrong. Clips stay in their packages, which are not installed, and keep their licences.
@@ -23,8 +23,8 @@ def load(name: str) -> Dataset:
     """A set by name, with any settings in it.
 
     Objects are clips at the rates of their files, with condition {"label": [n] class names}. details["preparation"] is
-    what makes them ready for a network, and details["files"] names each clip in its package, in the order of the whole
-    set (`Dataset.split_indices` says which of them a part holds). What cannot be used is in `rejected`.
+    what makes them ready for a network, and details["files"], where there are any, names each clip in its package, in
+    the order of the whole set (`Dataset.split_indices` says which of them a part holds). What cannot be used is in `rejected`.
     Raises PfgmError for a name that is not there, or what cannot be fetched; ConfigError for a setting.
     """
     base, *given = name.split(":")

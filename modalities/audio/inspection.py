@@ -10,16 +10,17 @@ from typing import Any
 
 import numpy as np
 
+from modalities.audio.levels import RUN, SILENT, clipped, level_db, sounding_part
 from modalities.audio.objects import Clip, checked
-from modalities.audio.preparation import OFFSET, SILENT, level_db, resampled, sounding_part
+from modalities.audio.preparation import OFFSET
+from modalities.audio.resampling import resampled
 from pfgm_science.data import Dataset, fingerprint
+from pfgm_science.errors import DataError
 
 Array = np.ndarray[Any, Any]
 Row = tuple[str, object]
 
 EDGE = -50.0  # dB of the loudest frame; quieter frames at the ends count as silence where no trim is set
-_FULL = 0.999  # of full scale; what reaches it
-_RUN = 3  # samples in a row at full scale that are clipped rather than loud
 _NAMED = 3  # clips that are named in a row of the table
 _CLASSES = 40  # classes that are counted one by one
 _RESAMPLED = 200  # clips of which it is measured what a rate takes from them
@@ -42,7 +43,7 @@ class Measure:
 
 def measured(clip: Clip, edge: float = EDGE) -> Measure:
     """Measures of a clip; edge: dB of the loudest frame below which its ends are silence."""
-    wave = clip.waveform.float()
+    wave = clip.plain
     start, stop = sounding_part(wave, clip.rate, edge)
     means = wave.double().mean(dim=1)
     return Measure(
@@ -50,7 +51,7 @@ def measured(clip: Clip, edge: float = EDGE) -> Measure:
         rate=clip.rate,
         channels=clip.channels,
         level=level_db(wave),
-        clipped=_clipped(wave.numpy()),
+        clipped=clipped(wave),
         silence=(start / clip.rate, (clip.samples - stop) / clip.rate),
         offset=float(means[means.abs().argmax()]),
         identity=fingerprint(wave.numpy(), np.array(clip.rate)),
@@ -66,6 +67,8 @@ def inspect(
     details["preparation"]. With seconds, it is said how many clips are cut and how many filled up with silence.
     """
     clips = checked(data.objects)
+    if not clips:
+        raise DataError("there are no sounds to report on: at least one clip is needed")
     settings = dict(data.details.get("preparation", {}))
     rate, seconds, trim = rate or settings.get("rate"), seconds or settings.get("seconds"), trim or settings.get("trim")
     names = _names(data)
@@ -102,7 +105,7 @@ def _faults(found: Sequence[Measure], names: Sequence[str]) -> list[Row]:
     largest = max(range(len(found)), key=lambda i: abs(found[i].offset))
     off = _share(found, names, lambda each: abs(each.offset) > OFFSET)
     return [
-        (f"clipped, {_RUN} samples at full scale", _share(found, names, lambda each: each.clipped)),
+        (f"clipped, {RUN} samples at full scale", _share(found, names, lambda each: each.clipped)),
         (f"DC offset above {OFFSET:g}, taken away", f"{off}; the largest is {found[largest].offset:.2g}"),
         ("duplicates", _duplicates(found, names)),
     ]
@@ -165,23 +168,14 @@ def _rates(clips: Sequence[Clip], rate: int) -> list[Row]:
 
 def _lost(clip: Clip, rate: int) -> float:
     """The share of a clip's power that is gone at this rate."""
-    before = float(clip.waveform.double().square().sum()) / clip.rate
-    after = float(resampled(clip.waveform.float(), clip.rate, rate).double().square().sum()) / rate
+    before = float(clip.plain.double().square().sum()) / clip.rate
+    after = float(resampled(clip.plain, clip.rate, rate).double().square().sum()) / rate
     return max(0.0, 1 - after / before) if before > 0 else 0.0
 
 
 def _reasons(data: Dataset) -> Counter[str]:
     """Why records were left out, and how many for each reason; numbers in reasons do not tell them apart."""
     return Counter(re.sub(r"\d[\d,.]*", "N", record.reason) for record in data.rejected)
-
-
-def _clipped(waveform: Array) -> bool:
-    """Whether any channel of [channels, samples] stays at full scale, on one side, for 3 samples in a row."""
-    for full in (waveform >= _FULL, waveform <= -_FULL):
-        runs = full[:, 2:] & full[:, 1:-1] & full[:, :-2]
-        if runs.any():
-            return True
-    return False
 
 
 def _names(data: Dataset) -> list[str]:

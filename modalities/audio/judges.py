@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from modalities.audio.hearing import waves
 from modalities.audio.objects import Clip
-from modalities.audio.waves import waves
 from pfgm_science.errors import PfgmError
 
 Array = np.ndarray[Any, Any]

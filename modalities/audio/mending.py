@@ -17,8 +17,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from modalities.audio.levels import gain
 from modalities.audio.objects import Clip, checked
-from modalities.audio.preparation import mixed, resampled, sounding_db
+from modalities.audio.preparation import mixed
+from modalities.audio.resampling import resampled
 from pfgm_science.batch import Batch, Condition
 from pfgm_science.constraints import EncodedKnown
 from pfgm_science.denoiser import Denoiser, Wrapper
@@ -29,8 +31,10 @@ if TYPE_CHECKING:
     from pfgm_science.model import Model
 
 REPEATS, LOW, HIGH = 4, 0.05, 5.0  # takes of each step, and the noise levels between which there are several
+SEEDS = 1_000_003  # between the seeds of windows that follow each other
 SAME = 1e-5  # by how much a value may move that does not depend on what is unknown
 FULL = 0.999  # share of the loudest sample from which on samples count as clipped, where no level is given
+ROUNDED = 1 - 1e-6  # share of a ceiling that a sample at it may come to lack by a gain in float32
 
 
 @dataclass(frozen=True)
@@ -49,9 +53,17 @@ class Part:
     high: float = HIGH
 
     def encoded(self, adapter: Audio, count: int) -> EncodedKnown:
-        """Values are known where they are the same whatever stands in the unknown samples, or below the band."""
+        """Values are known where they are the same whatever stands in the unknown samples, or below the band.
+
+        ConfigError where waves are not as many, or of another shape, and where no value would be known.
+        """
         if len(self.waves) not in (1, count):
             raise ConfigError(f"{len(self.waves)} waveforms to keep for {count} samples: one, or one a sample")
+        if self.waves.shape[1:] != (adapter.channels, adapter.samples) or self.free.shape != (adapter.samples,):
+            raise ConfigError(
+                f"waveforms of shape {list(self.waves.shape[1:])}, free {list(self.free.shape)}: this model makes "
+                f"{[adapter.channels, adapter.samples]}, with free [{adapter.samples}]"
+            )
         noise = torch.randn(self.waves.shape, generator=torch.Generator().manual_seed(0))
         values, others = (
             adapter.standardised(waves) for waves in (self.waves, torch.where(self.free, noise, self.waves))
@@ -60,6 +72,11 @@ class Part:
         if self.band:
             below = adapter.view.hertz(adapter.rate) < self.band
             known = known.maximum(below[:, None].to(values))
+        if not known.any():
+            raise ConfigError(
+                f"nothing would be kept: what is known is shorter than a step of {adapter.view.name}, which takes "
+                f"{1000 * adapter.view.hop / adapter.rate:g} ms, or the band lies below all of its frequencies"
+            )
         shape = (count, *values.shape[1:])
         return EncodedKnown(Batch(values.expand(shape)), known.expand(shape), self.repeats, self.low, self.high)
 
@@ -117,28 +134,43 @@ def fill(
 ) -> list[Clip]:
     """Gaps, (from, to) in milliseconds, filled in: so many versions. What lies outside is the clip, sample by sample.
 
-    Samples within a step of the representation beside a gap are drawn too, and blend into those of the clip. repeated:
-    fields of Part; how: as in Model.sample. ConfigError for a gap that is not inside of the clip, or that leaves
-    nothing to go by.
+    Samples within a step of the representation beside a gap are drawn too, and blend into those of the clip. Gaps that
+    overlap are one; those that the model hears at once are filled together. repeated: fields of Part; how: as in
+    Model.sample. ConfigError for a gap that is not inside of the clip, or that leaves nothing to go by.
     """
     adapter: Any = model.adapter
+    hop, size = adapter.view.hop, adapter.samples
     scene = _Scene.of(adapter, clip, [(start / 1000, stop / 1000) for start, stop in gaps])
     waves = scene.wave.expand(count, -1, -1).clone()
-    for first, last in scene.free:
-        window = _window(first, last, waves.shape[2], adapter.samples)
-        free = torch.zeros(adapter.samples, dtype=torch.bool)
-        free[first - window.start : last - window.start] = True
-        free[waves.shape[2] - window.start :] = True  # behind the end of a short clip
-        made = _drawn(model, Part(_cut(waves, window, adapter.samples), free, **(repeated or {})), count, how)
-        waves[:, :, window] = blended(waves[:, :, window], made, free[: window.stop - window.start], adapter.view.hop)
+    length, left, turn = waves.shape[2], list(scene.free), 0
+    while left:
+        window = _window(*left[0], length, size)
+        free = torch.zeros(size, dtype=torch.bool)
+        for first, last in left:  # the others are silence so far, which must not be taken for what is known
+            free[max(first - window.start, 0) : max(last - window.start, 0)] = True
+        if int((~free[: window.stop - window.start]).sum()) < 2 * hop:
+            raise _nothing_to_go_by(adapter, "the gaps leave too little of the clip between them")
+        free[length - window.start :] = True  # behind the end of a short clip
+        made = _drawn(model, Part(_cut(waves, window, size), free, **(repeated or {})), count, _at(how, turn))
+        within = [gap for gap in left if gap[1] + hop <= window.stop or window.stop == length]
+        spans = torch.zeros(size, dtype=torch.bool)
+        for first, last in within:
+            spans[first - window.start : last - window.start] = True
+        waves[:, :, window] = blended(waves[:, :, window], made, spans, hop)
+        left, turn = [gap for gap in left if gap not in within], turn + 1
     return scene.clips(waves)
 
 
 def widen(
     model: Model, clip: Clip, band: float, count: int, repeated: dict[str, Any] | None = None, **how: Any
 ) -> list[Clip]:
-    """What lies above `band` Hz, drawn anew and added to what the clip holds below: bandwidth extension."""
+    """What lies above `band` Hz, drawn anew and added to what the clip holds below: bandwidth extension.
+
+    ConfigError for a band that the model does not have, and for a model without phases, whose lower band would be
+    another one.
+    """
     adapter: Any = model.adapter
+    _check_exact(adapter)
     if not 0 < band < adapter.rate / 2:
         raise ConfigError(
             f"the band is {band:g} Hz: it must lie between 0 and half of the model's rate, {adapter.rate}"
@@ -151,24 +183,31 @@ def widen(
 def declip(model: Model, clip: Clip, count: int, ceiling: float | None = None, **how: Any) -> list[Clip]:
     """Peaks that were cut off, drawn anew: samples at or above the ceiling become at least as large, all others stay.
 
-    ceiling: of the clip's own full scale, in (0, 1]; None takes its loudest sample.
+    ceiling: of the clip's own full scale; None takes its loudest sample, at the rate and channels of the model. A
+    version whose peaks pass full scale is made quieter as a whole, so that a file can hold it. All versions are drawn
+    in one batch. ConfigError for a clip without peaks at the ceiling, and for a model without phases.
     """
     adapter: Any = model.adapter
-    highest = float(clip.waveform.abs().max())
+    _check_exact(adapter)
+    if how.get("steer") is not None:
+        raise ConfigError("restoring peaks steers samples already: leave steer out")
+    scene = _Scene.of(adapter, clip)
+    highest = float(scene.wave.abs().max()) / scene.gain
     level = FULL * highest if ceiling is None else ceiling
-    if not 0 < level <= highest:
+    if not 0 < level:
+        raise ConfigError(f"the ceiling is {level:g}: it must be above 0, and the clip no silence")
+    if level * ROUNDED > highest:
         raise ConfigError(
             f"the ceiling is {level:g}, and the loudest sample {highest:g}: nothing of the clip is cut off"
         )
-    scene = _Scene.of(adapter, clip)
-    limit = level * scene.gain
-    if how.get("steer") is not None:
-        raise ConfigError("restoring peaks steers samples already: leave steer out")
+    limit = level * scene.gain * ROUNDED
 
     def part(window: Tensor, free: Tensor) -> Any:
-        return partial(Unclipped, adapter=adapter, wave=window, ceiling=limit)
+        return partial(Unclipped, adapter=adapter, wave=window, ceiling=limit, free=free)
 
-    return scene.clips(_through(model, scene.wave, count, part, how))
+    made = _through(model, scene.wave, count, part, how | {"batch_size": count})
+    waves = torch.where(scene.wave.abs() >= limit, made, scene.wave) / scene.gain
+    return [Clip(wave / max(1.0, float(wave.abs().max())), adapter.rate) for wave in waves]
 
 
 def prolong(
@@ -181,7 +220,7 @@ def prolong(
 ) -> list[Clip]:
     """Clips of so many seconds: the given one, or samples, continued by windows that keep the half before."""
     adapter: Any = model.adapter
-    samples = math.ceil(seconds * adapter.rate)
+    samples = math.ceil(round(seconds * adapter.rate, 3))
     if clip is None:
         if samples <= adapter.samples:
             raise ConfigError(
@@ -192,27 +231,24 @@ def prolong(
         scene = _Scene.of(adapter, clip)
         if samples <= scene.wave.shape[2]:
             raise ConfigError(f"{seconds:g} s: the clip is that long already, ask for more")
-    waves = scene.wave.expand(count, -1, -1)
-    turn = 0
-    while waves.shape[2] < samples:
-        kept = min(waves.shape[2], adapter.samples // 2)
-        window = torch.zeros(len(waves), adapter.channels, adapter.samples)
-        window[:, :, :kept] = waves[:, :, waves.shape[2] - kept :]
-        free = torch.arange(adapter.samples) >= kept
-        own = how | {"seed": how.get("seed", 0) + turn * SEEDS}
-        made = _drawn(model, Part(window, free, **(repeated or {})) if kept else None, count, own)
-        joined = blended(window, made, free, adapter.view.hop)
-        waves = torch.cat([waves[:, :, : waves.shape[2] - kept], joined], dim=2)
-        turn += 1
+    size, there, turn = adapter.samples, scene.wave.shape[2], 0
+    waves = torch.zeros(count, adapter.channels, samples + size)
+    waves[:, :, :there] = scene.wave
+    while there < samples:
+        kept = min(there, size // 2)
+        window = slice(there - kept, there - kept + size)
+        free = torch.arange(size) >= kept
+        part = Part(waves[:, :, window].clone(), free, **(repeated or {})) if kept else None
+        made = _drawn(model, part, count, _at(how, turn))
+        waves[:, :, window] = blended(waves[:, :, window], made, free, adapter.view.hop)
+        there, turn = window.stop, turn + 1
     return scene.clips(waves[:, :, :samples])
-
-
-SEEDS = 1_000_003  # between the seeds of windows that follow each other
 
 
 @dataclass(frozen=True)
 class _Scene:
-    """A clip as the model hears it: its wave [1, channels, samples] after a gain, and the unknown spans in samples."""
+    """A clip as the model hears it: its wave [1, channels, samples] after a gain, and the unknown spans in samples,
+    in order and apart."""
 
     adapter: Audio
     wave: Tensor
@@ -221,26 +257,30 @@ class _Scene:
 
     @classmethod
     def of(cls, adapter: Audio, clip: Clip, gaps: Sequence[tuple[float, float]] = ()) -> _Scene:
-        """gaps: in seconds. The gain is that of the adapter's loudness, measured outside of them."""
-        wave = resampled(mixed(clip.waveform.float(), adapter.channels), clip.rate, adapter.rate).clone()
-        free = []
+        """gaps: in seconds. The gain is that of the adapter's loudness, measured outside of them; 1 for silence."""
+        (clip,) = checked([clip])
+        wave = resampled(mixed(clip.plain, adapter.channels), clip.rate, adapter.rate).clone()
+        free: list[tuple[int, int]] = []
         for start, stop in sorted(gaps):
+            if not 0 <= start < stop or round(stop * adapter.rate) > wave.shape[1]:
+                raise ConfigError(
+                    f"a gap from {1000 * start:g} to {1000 * stop:g} ms: the clip has {1000 * clip.seconds:g} ms, and "
+                    "a gap begins before it ends"
+                )
             first, last = round(start * adapter.rate), round(stop * adapter.rate)
-            if not 0 <= first < last <= wave.shape[1]:
+            if first == last:
                 raise ConfigError(
-                    f"a gap from {1000 * start:g} to {1000 * stop:g} ms: the clip has {1000 * clip.seconds:g} ms"
+                    f"a gap from {1000 * start:g} to {1000 * stop:g} ms has no sample at the model's {adapter.rate} Hz"
                 )
-            if last - first + 2 * adapter.view.hop > adapter.samples:
-                raise ConfigError(
-                    f"a gap of {1000 * (stop - start):g} ms leaves nothing to go by: the model hears "
-                    f"{1000 * adapter.samples / adapter.rate:g} ms at once"
-                )
-            wave[:, first:last] = 0
+            if free and first <= free[-1][1]:
+                first, last = free[-1][0], max(last, free.pop()[1])
             free.append((first, last))
-        gain = 1.0
-        if adapter.loudness is not None:
-            gain = 10 ** ((adapter.loudness - sounding_db(wave, adapter.rate)) / 20)
-        return cls(adapter, gain * wave[None], gain, free)
+        for first, last in free:
+            if last - first + 2 * adapter.view.hop > adapter.samples:
+                raise _nothing_to_go_by(adapter, f"a gap of {1000 * (last - first) / adapter.rate:g} ms")
+            wave[:, first:last] = 0
+        factor = 1.0 if adapter.loudness is None else gain(wave, adapter.rate, adapter.loudness)
+        return cls(adapter, factor * wave[None], factor, free)
 
     def clips(self, waves: Tensor) -> list[Clip]:
         """At the loudness of the clip that was given."""
@@ -252,10 +292,11 @@ class Unclipped(Wrapper):
 
     Samples below the ceiling are what they are, those at it are at least as large: the nearest such waveform takes the
     place of the estimate (as data consistency in A. Moliner et al., arXiv 2210.15228, with a set in place of a plane).
+    free: bool [samples], false where peaks are restored already and stay as well.
     """
 
-    def __init__(self, denoiser: Denoiser, adapter: Audio, wave: Tensor, ceiling: float) -> None:
-        self.denoiser, self.adapter, self.wave, self.ceiling = denoiser, adapter, wave, ceiling
+    def __init__(self, denoiser: Denoiser, adapter: Audio, wave: Tensor, ceiling: float, free: Tensor) -> None:
+        self.denoiser, self.adapter, self.wave, self.ceiling, self.free = denoiser, adapter, wave, ceiling, free
 
     def __call__(
         self, x: Tensor, sigma: Tensor, condition: Condition | None = None, mask: Tensor | None = None
@@ -263,7 +304,7 @@ class Unclipped(Wrapper):
         answer = self.denoiser(x, sigma, condition, mask)
         guess, wave = self.adapter.wave(answer.float().cpu()), self.wave
         cut = torch.where(wave > 0, guess.clamp(min=self.ceiling), guess.clamp(max=-self.ceiling))
-        agreed = torch.where(wave.abs() >= self.ceiling, cut, wave)
+        agreed = torch.where((wave.abs() >= self.ceiling) & self.free, cut, wave)
         return self.adapter.standardised(agreed).to(answer)
 
 
@@ -273,11 +314,32 @@ def _given(clip: Clip | None) -> Clip:
     return clip
 
 
+def _nothing_to_go_by(adapter: Audio, what: str) -> ConfigError:
+    heard = 1000 * adapter.samples / adapter.rate
+    return ConfigError(f"{what}: there is nothing to go by, as the model hears {heard:g} ms at once")
+
+
+def _check_exact(adapter: Audio) -> None:
+    if not adapter.view.exact:
+        raise ConfigError(
+            f"a model of {adapter.view.name} guesses the phases of all that it gives back: take one of mdct or stft"
+        )
+
+
+def _at(how: dict[str, Any], turn: int) -> dict[str, Any]:
+    """How the window of a turn is drawn: with noise of its own."""
+    return how | {"seed": (how.get("seed", 0) + turn * SEEDS) % 2**32}
+
+
 def _drawn(model: Model, part: Any, count: int, how: dict[str, Any]) -> Tensor:
-    """Waves of the model's length [count, channels, samples] that keep the part, or are steered by it."""
+    """Waves of the model's length [count, channels, samples] that keep the part, or are steered by it.
+
+    They may pass the model's full scale: that is not the clip's, which is louder or quieter by the gain.
+    """
     told = {"steer": part} if callable(part) else {"keep": part}
-    clips = model.sample(count, **(how | told))
-    return torch.stack([clip.waveform for clip in clips])
+    adapter: Any = model.adapter
+    waves: Tensor = adapter.wave(model.draw(count, **(how | told)).values.detach().cpu().float())
+    return waves
 
 
 def _through(
@@ -299,8 +361,7 @@ def _through(
         if start:
             given[:, :, :half] = done[:, :, start : start + half]
             free[:half] = False
-        own = how | {"seed": how.get("seed", 0) + turn * SEEDS}
-        made = _drawn(model, part(given, free), count, own)
+        made = _drawn(model, part(given, free), count, _at(how, turn))
         kept = blended(given, made, free, adapter.view.hop)
         done[:, :, window] = kept[:, :, : window.stop - start]
     return done
@@ -327,6 +388,8 @@ def blended(given: Tensor, made: Tensor, free: Tensor, hop: int) -> Tensor:
     there = np.flatnonzero(free[:length].numpy())
     if not len(there):
         return given
-    away = np.abs(np.arange(length)[:, None] - there[None, :]).min(1)  # samples to the nearest that is free
+    behind = np.searchsorted(there, np.arange(length)).clip(max=len(there) - 1)
+    places = np.stack([there[behind], there[np.maximum(behind - 1, 0)]])
+    away = np.abs(places - np.arange(length)).min(0)  # samples to the nearest that is free
     weight = torch.from_numpy(np.clip(1 - away / (hop + 1), 0, 1)).to(made)
     return given + weight * (made[:, :, :length] - given)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -12,9 +11,11 @@ import torch
 
 from modalities.audio import judges, pitch
 from modalities.audio.classifier import Classifier
+from modalities.audio.hearing import waves
+from modalities.audio.levels import SILENT, clipped, level_db, peak_db
 from modalities.audio.noise import is_noise, noise_alarm, noisy
 from modalities.audio.objects import Clip, checked, problem
-from modalities.audio.waves import decibels, rms, waves
+from modalities.audio.spectra import mel_bands, power, scale
 from pfgm_science.errors import ConfigError, DataError
 from pfgm_science.metrics import frechet_distance, kernel_distance, memorisation, real_floor
 
@@ -34,8 +35,6 @@ __all__ = [
 Array = np.ndarray[Any, Any]
 
 BANDS = 24
-FULL_SCALE = 0.999  # a sample from here on is clipped
-SILENT = -60.0  # dBFS below which a clip is silent
 FLOOR = -80.0  # dBFS below which nothing is heard
 LEAST = 1e-10  # probability that a class has at least, in scores that take its logarithm
 
@@ -227,16 +226,19 @@ def inception_scores(generated: Array, real: Array) -> dict[str, float]:
 
 def levels(clips: Sequence[Clip]) -> dict[str, float]:
     """level and level spread: mean and standard deviation of RMS in dBFS, of clips that are not silent; peak: mean, in
-    dBFS; clipped: share of clips with three samples in a row at full scale; silent: share of clips below -60 dBFS."""
-    sounds = [clip.waveform.detach().cpu().double().numpy() for clip in checked(clips)]
-    sizes = np.array([decibels(rms(sound)) for sound in sounds])
+    dBFS; clipped: share of clips with three samples in a row at full scale, on one side; silent: share of clips below
+    -60 dBFS. All are NaN without clips."""
+    sounds = [clip.plain for clip in checked(clips)]
+    if not sounds:
+        return dict.fromkeys(("level", "level spread", "peak", "clipped", "silent"), math.nan)
+    sizes = np.array([level_db(sound) for sound in sounds])
     loud = sizes[sizes >= SILENT]
     return {
         "level": float(loud.mean()) if len(loud) else math.nan,
         "level spread": float(loud.std()) if len(loud) else math.nan,
-        "peak": float(np.mean([decibels(float(np.abs(sound).max())) for sound in sounds])) if sounds else math.nan,
-        "clipped": float(np.mean([_clipped(sound) for sound in sounds])) if sounds else math.nan,
-        "silent": float((sizes < SILENT).mean()) if sounds else math.nan,
+        "peak": float(np.mean([peak_db(sound) for sound in sounds])),
+        "clipped": float(np.mean([clipped(sound) for sound in sounds])),
+        "silent": float((sizes < SILENT).mean()),
     }
 
 
@@ -248,7 +250,7 @@ def log_spectral_distance(a: Clip, b: Clip) -> float:
     """
     x, y = _alike(a, b)
     size = max(16, round(0.032 * a.rate))
-    spectra = [_power(sound, size, size // 4) for sound in (x, y)]
+    spectra = [power(sound, size, size // 4) for sound in (x, y)]
     least = max(float(spectra[0].max()) * 1e-6, 1e-20)
     apart = 10 * (spectra[0].clamp_min(least).log10() - spectra[1].clamp_min(least).log10())
     return float(apart.square().mean(-2).sqrt().mean())
@@ -278,29 +280,8 @@ def _alike(a: Clip, b: Clip) -> tuple[torch.Tensor, torch.Tensor]:
     return a.waveform.detach().cpu().double(), b.waveform.detach().cpu().double()
 
 
-def _clipped(sound: Array) -> bool:
-    full = np.abs(sound) >= FULL_SCALE
-    return bool((full[:, :-2] & full[:, 1:-1] & full[:, 2:]).any())
-
-
-def _power(sound: torch.Tensor, size: int, hop: int) -> torch.Tensor:
-    window = torch.hann_window(size, dtype=sound.dtype)
-    spectrum = torch.stft(sound, size, hop, window=window, pad_mode="constant", return_complex=True)
-    return spectrum.abs().square()
-
-
 def _log_mel(wave: torch.Tensor) -> Array:
     """[bands, frames] in dBFS: a sine at full scale has -3."""
-    power = _power(wave.double(), _WINDOW, _HOP)
-    # Parseval: the power of the window is shared among the bins of both halves.
-    scale = 2 / (_WINDOW * torch.hann_window(_WINDOW).square().sum())
-    level: Array = (10 * (_mel() @ power * scale).clamp_min(10 ** (FLOOR / 10)).log10()).numpy()
-    return level
-
-
-@cache
-def _mel() -> torch.Tensor:
-    from modalities.audio.torch_audio import torchaudio
-
-    filters: torch.Tensor = torchaudio.functional.melscale_fbanks(_WINDOW // 2 + 1, 50.0, 8000.0, BANDS, _RATE)
-    return filters.T.double()
+    filters = mel_bands(BANDS, 50.0, 8000.0, _WINDOW // 2 + 1, _RATE).double()
+    level = filters @ power(wave.double(), _WINDOW, _HOP) * scale(_WINDOW)
+    return np.asarray(10 * level.clamp_min(10 ** (FLOOR / 10)).log10())

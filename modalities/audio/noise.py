@@ -9,8 +9,10 @@ import numpy as np
 import torch
 
 from modalities.audio import pitch
+from modalities.audio.hearing import waves
+from modalities.audio.levels import FLOOR, level_db
 from modalities.audio.objects import Clip
-from modalities.audio.waves import SILENCE, rms, waves
+from modalities.audio.spectra import power
 
 Array = np.ndarray[Any, Any]
 
@@ -52,16 +54,15 @@ def noise_alarm(clips: Sequence[Clip], real: Sequence[Clip] | None = None) -> st
 
 
 def _noise(clip: Clip, wave: Array) -> bool:
-    if len(wave) < 2 * _WINDOW or rms(wave) < SILENCE:
+    sound = torch.from_numpy(wave)
+    if len(wave) < 2 * _WINDOW or level_db(sound[None]) <= FLOOR:
         return False
-    window = torch.hann_window(_WINDOW)
-    spectrum = torch.stft(
-        torch.from_numpy(wave), _WINDOW, _WINDOW // 2, window=window, center=False, return_complex=True
-    )
-    power = spectrum.abs().square().double().numpy()[1:]
-    frames = power.sum(0)
-    power = power[:, frames > frames.max() * 10 ** (-_HEARD / 10)]
-    bands = power.reshape(-1, _GROUP, power.shape[1])
+    found = power(sound, _WINDOW, _WINDOW // 2, edges="").double().numpy()[1:]
+    frames = found.sum(0)
+    if not frames.any():  # all that sounds is what is left over at the end
+        return False
+    found = found[:, frames > frames.max() * 10 ** (-_HEARD / 10)]
+    bands = found.reshape(-1, _GROUP, found.shape[1])
     tiny = 1e-12 * bands.max()
     level = 10 * np.log10(bands.mean(1) + tiny)
     heard = bands.mean((1, 2)) > bands.mean((1, 2)).max() * 10 ** (-_HEARD / 10)

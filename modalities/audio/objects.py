@@ -33,6 +33,11 @@ class Clip:
     def seconds(self) -> float:
         return self.samples / self.rate
 
+    @property
+    def plain(self) -> Tensor:
+        """The waveform as float32 on the CPU, without a gradient."""
+        return self.waveform.detach().to("cpu", torch.float32)
+
 
 def checked(objects: Any) -> list[Clip]:
     """The clips of a list, or DataError that names the first that is none, and why."""
@@ -56,7 +61,7 @@ def problem(clip: Any) -> str:
         what = f"{wave.dtype} {list(wave.shape)}" if isinstance(wave, Tensor) else type(wave).__name__
         return f"its waveform is {what}: it must be floats of shape [channels, samples]"
     if isinstance(clip.rate, bool) or not isinstance(clip.rate, int) or clip.rate < 1:
-        return f"its sample rate is {clip.rate!r}: it must be a whole number of Hz"
+        return f"its sample rate is {clip.rate!r} ({type(clip.rate).__name__}): it must be an int above 0, in Hz"
     if not wave.shape[1]:
         return "it has no samples"
     if not 1 <= clip.channels <= MOST_CHANNELS:

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from modalities.audio.hearing import waves
 from modalities.audio.objects import Clip
-from modalities.audio.waves import waves
 from pfgm_science.errors import ConfigError, DataError
 
 Array = np.ndarray[Any, Any]
@@ -42,7 +42,7 @@ def contour(
             f"F0 from {lowest:g} to {highest:g} Hz: it must lie between {1 / _WINDOW:g} and {RATE / 8:g} Hz, and the "
             "lower end come first"
         )
-    wave = torch.as_tensor(np.asarray(waveform, dtype=np.float32))
+    wave = torch.as_tensor(waveform, dtype=torch.float32)
     heard = waves([Clip(wave if wave.ndim == 2 else wave[None], rate)], RATE)[0]
     return _contour(heard.astype(np.float64), lowest, highest)
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import base64
-import io
 import math
-import wave
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-import numpy as np
-import torch
-
+from modalities.audio.codec import encoded
+from modalities.audio.levels import FLOOR, sounding_db
 from modalities.audio.objects import Clip, checked
 from modalities.audio.spectrograms import thumbnail
 from pfgm_science.errors import DataError
@@ -22,8 +19,8 @@ LEVEL, PEAK = -20.0, -1.0  # dB of full scale: the level of every player, and wh
 MOST_GAIN = 40.0  # dB: what is quieter than that is silence, and stays quiet
 SHORT = 5.0  # seconds: longer clips have the controls of the browser as well, to move about in them
 LARGEST = 512 * 1024  # bytes of an uncompressed file; what is larger is embedded as mp3
-_MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
-_GATE = 20.0  # dB below the loudest moment; what is quieter does not count for the level
+MOMENT = 0.05  # seconds that an ear takes in at a time
+GATE = 20.0  # dB below the loudest moment; what is quieter is hardly heard beside it, and does not count
 
 LOUDNESS = (
     f"Every clip is played equally loud (−{-LEVEL:g} dB RMS while it sounds, less where peaks would pass −{-PEAK:g} "
@@ -39,47 +36,32 @@ Cell = Clip | tuple[Clip, str] | None
 def level(clip: Clip) -> float:
     """Level of a clip where it sounds, in dB of full scale: the RMS of its moments (50 ms) within 20 dB of the loudest.
 
-    Silence before and after does not count, so that a short sound is not taken for a quiet one. Minus infinity for
-    a clip that is silent altogether.
+    Silence before and after does not count, so that a short sound is not taken for a quiet one. levels.FLOOR for a clip
+    that is silent altogether.
     """
-    power = clip.waveform.detach().double().cpu().square().mean(0)
-    size = min(len(power), max(1, round(0.05 * clip.rate)))
-    moments = power[: len(power) // size * size].reshape(-1, size).mean(1)
-    loud = moments[moments >= moments.max() * 10 ** (-_GATE / 10)]
-    mean = float(loud.mean())
-    return 10 * math.log10(mean) if mean > 0 else -math.inf
+    size = max(1, round(MOMENT * clip.rate))
+    whole = max(clip.samples // size * size, min(size, clip.samples))  # a few last samples are no moment
+    return sounding_db(clip.plain[:, :whole], clip.rate, MOMENT, -GATE)
 
 
 def levelled(clip: Clip) -> Clip:
     """The clip at the level LEVEL, or as loud as peaks of PEAK allow; gain is one number, so its shape is unchanged."""
-    peak = float(clip.waveform.detach().abs().max())
-    if not peak > 0:
+    wave = clip.plain
+    if not wave.any():
         return clip
-    gain = min(LEVEL - level(clip), MOST_GAIN, PEAK - 20 * math.log10(peak))
-    return Clip(clip.waveform.detach().float().cpu() * 10 ** (gain / 20), clip.rate)
+    peak = 20 * math.log10(float(wave.abs().max()))
+    gain = min(LEVEL - level(clip), MOST_GAIN, PEAK - peak)
+    return Clip(wave * 10 ** (gain / 20), clip.rate)
 
 
 def file(clip: Clip) -> tuple[str, bytes]:
     """MIME type and bytes of a file that every browser plays: wav of 16 bits, or mp3 where that were over LARGEST."""
-    large = 2 * clip.waveform.numel() > LARGEST
-    if large and clip.rate in _MP3_RATES:
+    if 2 * clip.waveform.numel() > LARGEST:
         try:
-            import soundfile
-        except ImportError:  # then the page is larger, and nothing else
+            return "audio/mpeg", encoded(clip, ".mp3")
+        except DataError:  # it has no such rate: then the page is larger, and nothing else
             pass
-        else:
-            if "MP3" in soundfile.available_formats():
-                buffer = io.BytesIO()
-                soundfile.write(buffer, clip.waveform.detach().cpu().T.numpy(), clip.rate, format="MP3")
-                return "audio/mpeg", buffer.getvalue()
-    samples = torch.clamp(clip.waveform.detach().double().cpu() * 32768, -32768, 32767).round().T.numpy()
-    buffer = io.BytesIO()
-    with wave.open(buffer, "wb") as out:
-        out.setnchannels(clip.channels)
-        out.setsampwidth(2)
-        out.setframerate(clip.rate)
-        out.writeframes(samples.astype(np.dtype("<i2")).tobytes())
-    return "audio/wav", buffer.getvalue()
+    return "audio/wav", encoded(clip, ".wav")
 
 
 def player(clip: Clip, title: str = "", note: str = "", name: str = "", seconds: float = 0.0) -> str:
@@ -93,7 +75,7 @@ def player(clip: Clip, title: str = "", note: str = "", name: str = "", seconds:
     called = escape(name or title or "sound", quote=True)
     kind, data = file(levelled(clip))
     own = level(clip)
-    loudness = "silent" if math.isinf(own) else f"{own:.0f} dB".replace("-", "−")
+    loudness = "silent" if own <= FLOOR else f"{own:.0f} dB".replace("-", "−")
     below = [f"{clip.seconds:.2g} s, {loudness}" if clip.seconds < 10 else f"{clip.seconds:.0f} s, {loudness}", note]
     width = 100 * min(1.0, clip.seconds / seconds) if seconds > 0 else 100
     controls = "controls " if clip.seconds > SHORT else ""

@@ -18,6 +18,7 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
+from modalities.audio.spectra import mel_edges, mel_means
 from pfgm_science.errors import ConfigError
 
 WINDOW_SECONDS = 0.008  # of one step in time, from which the number of bins follows
@@ -26,10 +27,12 @@ QUIET = 1e-4  # what is added to a mel band before its logarithm: -80 dB
 
 class Representation(Protocol):
     """A way to see sounds. hop: samples of a step in time, of which a clip has a whole number. zero_mean: whether its
-    values are as often negative as positive, so that only their spread is made even."""
+    values are as often negative as positive, so that only their spread is made even. exact: whether inverse gives back
+    what forward was given."""
 
     name: ClassVar[str]
     zero_mean: ClassVar[bool]
+    exact: ClassVar[bool]
 
     @property
     def hop(self) -> int: ...
@@ -59,6 +62,7 @@ class Waveform:
     power: float = 1.0
     name: ClassVar[str] = "waveform"
     zero_mean: ClassVar[bool] = True
+    exact: ClassVar[bool] = True
 
     @property
     def hop(self) -> int:
@@ -90,6 +94,7 @@ class Mdct:
     power: float = 0.5
     name: ClassVar[str] = "mdct"
     zero_mean: ClassVar[bool] = True
+    exact: ClassVar[bool] = True
 
     @property
     def hop(self) -> int:
@@ -123,6 +128,7 @@ class Stft:
     power: float = 0.5
     name: ClassVar[str] = "stft"
     zero_mean: ClassVar[bool] = True
+    exact: ClassVar[bool] = True
 
     @property
     def hop(self) -> int:
@@ -170,6 +176,7 @@ class LogMel:
     rate: int = 8000
     name: ClassVar[str] = "log-mel"
     zero_mean: ClassVar[bool] = False
+    exact: ClassVar[bool] = False
     rounds: ClassVar[int] = 32
 
     @property
@@ -204,11 +211,11 @@ class LogMel:
         return waveform[..., :samples]
 
     def hertz(self, rate: int) -> Tensor:
-        return _mel_edges(self.bins, rate)[1:-1].float()
+        return mel_edges(self.bins, rate / 2)[1:-1].float()
 
     def _filters(self) -> Tensor:
         """The share of each frequency in each band: [2 hop + 1, bins]."""
-        return _mel_filters(self.bins, 2 * self.hop + 1, self.rate)
+        return mel_means(self.bins, self.rate / 2, 2 * self.hop + 1, self.rate)
 
 
 REPRESENTATIONS: dict[str, Any] = {kind.name: kind for kind in (Mdct, Stft, LogMel, Waveform)}
@@ -266,27 +273,6 @@ def _cosines(bins: int) -> Tensor:
     """The DCT-IV, which is its own inverse: [bins, bins] float64."""
     n = torch.arange(bins, dtype=torch.float64) + 0.5
     return math.sqrt(2 / bins) * torch.cos(math.pi / bins * n[:, None] * n[None, :])
-
-
-@cache
-def _mel_filters(bins: int, frequencies: int, rate: int) -> Tensor:
-    """Triangles of equal width in mel, each of unit area under a flat spectrum; [frequencies, bins] float32.
-
-    Bands that are narrower than a frequency step take the nearest one, so that none is empty.
-    """
-    edges = _mel_edges(bins, rate)
-    hertz = torch.linspace(0, rate / 2, frequencies, dtype=torch.float64)[:, None]
-    low, middle, high = edges[:-2], edges[1:-1], edges[2:]
-    filters = torch.minimum((hertz - low) / (middle - low), (high - hertz) / (high - middle)).clamp(min=0)
-    nearest = (hertz - middle).abs().argmin(0)
-    filters[nearest, torch.arange(bins)] = filters[nearest, torch.arange(bins)].clamp(min=1e-3)
-    return (filters / filters.sum(0)).float()
-
-
-def _mel_edges(bins: int, rate: int) -> Tensor:
-    """Where the triangles begin and end, in Hz: as far apart in mel, 2595 log10(1 + f / 700 Hz); [bins + 2]."""
-    top = math.log10(1 + rate / 1400)
-    return 700 * (10 ** torch.linspace(0, top, bins + 2, dtype=torch.float64) - 1)
 
 
 def _tiny(like: Tensor) -> float:

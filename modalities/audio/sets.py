@@ -11,8 +11,8 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from modalities.audio.codec import decoded
+from modalities.audio.levels import SILENT, level_db
 from modalities.audio.objects import Clip
-from modalities.audio.preparation import SILENT, level_db
 from pfgm_science.data import Dataset, DatasetInfo
 from pfgm_science.errors import BadRecord, DataError
 

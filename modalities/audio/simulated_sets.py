@@ -7,6 +7,7 @@ import torch
 
 from modalities.audio.objects import Clip
 from pfgm_science.data import Dataset, DatasetInfo
+from pfgm_science.errors import ConfigError
 
 COUNT, RATE, SECONDS = 2000, 8000, 0.256
 LOWEST, HIGHEST = 120.0, 400.0  # Hz, of the middle of a tone
@@ -29,7 +30,12 @@ TONES = DatasetInfo(
 
 
 def tones(info: DatasetInfo, *, count: int = COUNT, seed: int = 0) -> Dataset:
-    """Conditions: label, the contour; pitch, log2 of the middle pitch over 220 Hz; loudness, dB of full scale / 10."""
+    """Conditions: label, the contour; pitch, log2 of the middle pitch over 220 Hz; loudness, dB of full scale / 10.
+
+    ConfigError for a count or a seed out of range.
+    """
+    if count < 1 or seed < 0:
+        raise ConfigError(f"{info.name}: count is {count} and seed {seed}: at least 1 clip, and a seed of 0 or more")
     rng = np.random.default_rng(seed)
     names = rng.choice(sorted(CONTOURS), count)
     pitch = np.exp(rng.uniform(np.log(LOWEST), np.log(HIGHEST), count))

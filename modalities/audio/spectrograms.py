@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from modalities.audio.objects import Clip, checked
+from modalities.audio.spectra import power
 from pfgm_science.errors import DataError
 from pfgm_science.figures import CSS_INCH, INK, LINE, MUTED, PAPER, label, new_figure, style
 
@@ -40,13 +41,10 @@ def decibels(clip: Clip) -> Array:
     window = _window(clip.rate)
     apart = max(window // 8, -(-clip.samples // FRAMES))
     hop = min(apart, window // 2)
-    hann = torch.hann_window(window)
-    wave = clip.waveform.detach().float().cpu()
-    spectrum = torch.stft(wave, 2 * window, hop, window, hann, pad_mode="constant", return_complex=True)
-    power = spectrum.abs().double().square().mean(0) * (2 / float(hann.sum())) ** 2
+    found = power(clip.plain, window, hop, size=2 * window).double().mean(0) * (4 / window) ** 2
     if apart >= 2 * hop:  # frames farther apart than a window would pass over what lies between
-        power = torch.nn.functional.avg_pool1d(power, apart // hop, ceil_mode=True)
-    return np.asarray(10 * power.clamp(min=10 ** (FLOOR / 10)).log10())
+        found = torch.nn.functional.avg_pool1d(found, apart // hop, ceil_mode=True)
+    return np.asarray(10 * found.clamp(min=10 ** (FLOOR / 10)).log10())
 
 
 def spectrogram(clip: Clip, title: str = "") -> Figure:
@@ -56,8 +54,8 @@ def spectrogram(clip: Clip, title: str = "") -> Figure:
     """
     (clip,) = checked([clip])
     figure, (ax, strip) = new_figure(6.4, 3.4, 2, 1, sharex=True, height_ratios=[4, 1])
-    power = decibels(clip)
-    image = _paint(ax, power, clip, float(power.max()))
+    levels = decibels(clip)
+    image = _paint(ax, levels, clip, float(levels.max()))
     _outline(strip, clip, float(clip.waveform.abs().max()))
     label(ax, title, "", "kHz")
     label(strip, "", "seconds", "")
@@ -76,8 +74,8 @@ def grid(clips: Sequence[Clip], title: str = "", names: Sequence[str] = ()) -> F
     shown = checked(clips)[:MOST]
     if not shown:
         raise DataError("there are no clips to draw: at least one is needed")
-    powers = [decibels(clip) for clip in shown]
-    loudest, highest = max(float(power.max()) for power in powers), max(clip.rate for clip in shown) / 2
+    levels = [decibels(clip) for clip in shown]
+    loudest, highest = max(float(each.max()) for each in levels), max(clip.rate for clip in shown) / 2
     longest, peak = max(clip.seconds for clip in shown), max(float(clip.waveform.abs().max()) for clip in shown)
     columns = min(COLUMNS, len(shown))
     rows = -(-len(shown) // columns)
@@ -91,12 +89,12 @@ def grid(clips: Sequence[Clip], title: str = "", names: Sequence[str] = ()) -> F
         style(made)
         return made
 
-    for place, (clip, power) in enumerate(zip(shown, powers, strict=True)):
+    for place, (clip, each) in enumerate(zip(shown, levels, strict=True)):
         row, column = divmod(place, columns)
         left, top = _LEFT + column * (_WIDE + 14), above + row * high + named
         last = place + columns >= len(shown)
         ax, strip = axes(left, top, _WIDE, _HIGH), axes(left, top + _HIGH, _WIDE, _STRIP)
-        image = _paint(ax, power, clip, loudest)
+        image = _paint(ax, each, clip, loudest)
         _outline(strip, clip, peak)
         ax.set(xlim=(0, longest), ylim=(0, highest / 1000), facecolor=_NOTHING)
         strip.set(xlim=(0, longest))
@@ -119,10 +117,10 @@ def thumbnail(clip: Clip) -> bytes:
     from matplotlib import colormaps
     from PIL import Image
 
-    power = torch.from_numpy(decibels(clip))
-    size = (min(power.shape[0], _SMALL[0]), min(power.shape[1], _SMALL[1]))
-    power = torch.nn.functional.adaptive_avg_pool2d(power[None], size)[0].flip(0)
-    shades = (1 + _below(power.numpy(), float(power.max())) / REACH).clip(0, 1)
+    levels = torch.from_numpy(decibels(clip))
+    size = (min(levels.shape[0], _SMALL[0]), min(levels.shape[1], _SMALL[1]))
+    levels = torch.nn.functional.adaptive_avg_pool2d(levels[None], size)[0].flip(0)
+    shades = (1 + _below(levels.numpy(), float(levels.max())) / REACH).clip(0, 1)
     image = Image.fromarray(np.round((_SHADES - 1) * shades).astype(np.uint8)).convert("P")
     image.putpalette((colormaps[COLOURS](np.linspace(0, 1, _SHADES))[:, :3] * 255).round().astype(np.uint8).tobytes())
     buffer = io.BytesIO()
@@ -135,14 +133,14 @@ def _window(rate: int) -> int:
     return int(2 ** max(4, round(float(np.log2(_WINDOW * rate)))))
 
 
-def _below(power: Array, loudest: float) -> Array:
+def _below(levels: Array, loudest: float) -> Array:
     """dB from the loudest down; silence stays at the end of the scale."""
-    return power - max(loudest, FLOOR + REACH)
+    return levels - max(loudest, FLOOR + REACH)
 
 
-def _paint(ax: Axes, power: Array, clip: Clip, loudest: float) -> Any:
+def _paint(ax: Axes, levels: Array, clip: Clip, loudest: float) -> Any:
     image = ax.imshow(
-        _below(power, loudest),
+        _below(levels, loudest),
         origin="lower",
         aspect="auto",
         cmap=COLOURS,
@@ -158,7 +156,7 @@ def _paint(ax: Axes, power: Array, clip: Clip, loudest: float) -> Any:
 
 def _outline(ax: Axes, clip: Clip, peak: float) -> None:
     """The least and the greatest sample of every stretch, all channels together."""
-    wave = clip.waveform.detach().float().cpu().numpy()
+    wave = clip.plain.numpy()
     starts = np.unique(np.linspace(0, clip.samples, min(FRAMES, clip.samples), endpoint=False).astype(int))
     low, high = np.minimum.reduceat(wave.min(0), starts), np.maximum.reduceat(wave.max(0), starts)
     times = np.append(starts, clip.samples) / clip.rate

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 
 from modalities.audio.objects import Clip
-from modalities.audio.preparation import mixed, resampled
+from modalities.audio.preparation import mixed
+from modalities.audio.resampling import resampled
 from modalities.audio.sets import DEBIAN, clip_of, found
 from pfgm_science.data import Dataset, DatasetInfo
 from pfgm_science.errors import ConfigError, PfgmError

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
+from modalities.audio.levels import sounding_part
 from modalities.audio.objects import Clip, checked
 from modalities.audio.players import LOUDNESS, Cell, level, listening_table, wall
+from modalities.audio.spectra import mel_edges, mel_means, power, scale
 from modalities.audio.spectrograms import grid, spectrogram
+from pfgm_science.errors import DataError
 from pfgm_science.figures import GENERATED, INK, REAL, label, new_figure
 from pfgm_science.report import Figure as ReportFigure
 from pfgm_science.report import Item, Section
@@ -32,7 +32,6 @@ MEASURED = 500  # clips of either kind that are measured for the figures
 BANDS = 64  # of a mel spectrum
 QUIET, SILENCE = -100.0, -70.0  # dB of full scale: the least that is shown of a spectrum, and of a level
 SILENT = -50.0  # dB below the loudest moment of a clip, from where on it has ended
-_MOMENT = 0.01  # seconds
 
 
 def shown(clips: Sequence[Clip], title: str = "") -> list[Item]:
@@ -46,9 +45,12 @@ def sections(
     """What a report shows of sounds: players of both, the nearest training clips if they are known, and what can be
     measured of both without a model.
 
-    distances: [n], of generated to nearest, in the features that the measures compare.
+    distances: [n], of generated to nearest, in the features that the measures compare. Raises DataError where there are
+    no clips of one kind, and for what is no clip.
     """
     theirs, ours = checked(real), checked(generated)
+    if not theirs or not ours:
+        raise DataError(f"{len(theirs)} real and {len(ours)} generated sounds: a report needs one of each at least")
     count = min(len(theirs), len(ours), MOST)
     text = f"Neither is selected: these are the first of each. {LOUDNESS}"
     walls = [wall(theirs[:count], title="Real"), wall(ours[:count], title="Generated")]
@@ -84,39 +86,15 @@ def spectra(clips: Sequence[Clip], highest: float) -> tuple[Array, Array]:
     found = []
     for clip in clips:
         window = int(2 ** max(6, round(math.log2(0.064 * clip.rate))))
-        hann = torch.hann_window(window)
-        wave = clip.waveform.detach().float().cpu()
-        parts = torch.stft(wave, window, window // 2, window, hann, pad_mode="constant", return_complex=True)
-        power = parts.abs().square().mean(dim=(0, 2)) * 2 / hann.square().sum() / window
-        found.append((power @ _filters(window, clip.rate, highest)).double().numpy())
-    return _edges(highest)[1:-1], 10 * np.log10(np.maximum(np.stack(found), 10 ** (QUIET / 10)))
+        mean = power(clip.plain, window, window // 2).mean(dim=(0, 2)) * scale(window)
+        found.append((mean @ mel_means(BANDS, highest, window // 2 + 1, clip.rate)).double().numpy())
+    least = 10 ** (QUIET / 10)
+    return mel_edges(BANDS, highest)[1:-1].numpy(), 10 * np.log10(np.maximum(np.stack(found), least))
 
 
 def sounding(clip: Clip) -> float:
     """Seconds from the start of a clip to where it stays 50 dB below its loudest moment (10 ms); 0 for silence."""
-    power = clip.waveform.detach().double().cpu().square().mean(0)
-    size = max(1, round(_MOMENT * clip.rate))
-    power = torch.nn.functional.pad(power, (0, -len(power) % size)).reshape(-1, size).mean(1)
-    heard = torch.nonzero(power > power.max() * 10 ** (SILENT / 10))
-    return min(clip.seconds, (int(heard[-1]) + 1) * size / clip.rate) if len(heard) else 0.0
-
-
-def _edges(highest: float) -> Array:
-    """Hz, evenly spaced in mel, from 0 to highest: band k reaches from edge k to edge k + 2."""
-    return np.asarray(700 * np.expm1(np.linspace(0, np.log1p(highest / 700), BANDS + 2)))
-
-
-@cache
-def _filters(window: int, rate: int, highest: float) -> Tensor:
-    """Triangles over the bins of a window, each of sum 1: [window / 2 + 1, BANDS]."""
-    edges, bins = _edges(highest), np.arange(window // 2 + 1)[:, None] * rate / window
-    rise = (bins - edges[:-2]) / (edges[1:-1] - edges[:-2])
-    fall = (edges[2:] - bins) / (edges[2:] - edges[1:-1])
-    filters = np.minimum(rise, fall).clip(0)
-    # Low bands are narrower than bins, and some hold none: they take the bin that is nearest.
-    empty = np.flatnonzero(filters.sum(0) == 0)
-    filters[np.abs(bins - edges[1:-1]).argmin(0)[empty], empty] = 1
-    return torch.from_numpy(filters / filters.sum(0)).float()
+    return sounding_part(clip.plain, clip.rate, SILENT)[1] / clip.rate if clip.plain.any() else 0.0
 
 
 def _nearest(generated: Sequence[Clip], nearest: Sequence[Clip], distances: Array) -> Section:
@@ -148,8 +126,8 @@ def _spectra(real: Sequence[Clip], generated: Sequence[Clip]) -> Figure:
     figure, (ax,) = new_figure(4.6, 3.0)
     highest = min(clip.rate for clip in (*real, *generated)) / 2
     for name, clips, colour in (("real", real, REAL), ("generated", generated, GENERATED)):
-        centres, power = spectra(clips, highest)
-        low, middle, high = np.quantile(power, (0.1, 0.5, 0.9), axis=0)
+        centres, levels = spectra(clips, highest)
+        low, middle, high = np.quantile(levels, (0.1, 0.5, 0.9), axis=0)
         mels = np.log1p(centres / 700)
         ax.fill_between(mels, low, high, color=colour, alpha=0.22, linewidth=0)
         ax.plot(mels, middle, color=colour, linewidth=1.6, label=name)

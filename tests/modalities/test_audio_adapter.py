@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from modalities.audio.adapter import Audio
+from modalities.audio.levels import sounding_db
 from modalities.audio.objects import Clip, checked
-from modalities.audio.preparation import sounding_db
 from pfgm_science.data import Dataset
 from pfgm_science.errors import ConfigError, DataError
 
@@ -109,6 +109,7 @@ def test_stereo_stays_stereo() -> None:
         ([Clip(torch.zeros(20, 5), 8000)], "20 channels"),
         ([Clip(torch.zeros(5), 8000)], r"\[channels, samples\]"),
         ([Clip(torch.zeros(1, 5), 0)], "sample rate is 0"),
+        ([Clip(torch.zeros(1, 5), np.int64(8000))], "int64.*must be an int"),  # type: ignore[arg-type]
         ([Clip(torch.zeros(1, 5, dtype=torch.int16), 8000)], "int16"),
         (["a.wav"], "sound 0: it is str"),
         (np.zeros((3, 4)), "list of clips"),

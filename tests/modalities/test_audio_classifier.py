@@ -82,6 +82,11 @@ def test_what_cannot_be_learned_is_refused() -> None:
         train_classifier(data.take(np.arange(0, 20, 2)), held_out=data.take(np.arange(1, 20, 2)))
     with pytest.raises(ConfigError, match="two classes"):
         Classifier(["one"])
+    with pytest.raises(ConfigError, match="0.16 s or more"):
+        Classifier(["one", "two"], seconds=0.15)
+    for rate in (2000, 8000, 44100):
+        shortest = Classifier(["one", "two"], rate=rate, seconds=0.16)
+        assert shortest.judge([glide(150, 300, 0)])[0].shape == (1, 2)
 
 
 def test_one_ships_with_its_recipe() -> None:

@@ -11,7 +11,7 @@ import torch
 from modalities.audio.inspection import inspect, measured
 from modalities.audio.objects import Clip
 from pfgm_science.data import Dataset
-from pfgm_science.errors import BadRecord
+from pfgm_science.errors import BadRecord, DataError
 
 
 def tone(seconds=0.5, rate=8000, frequency=440.0, peak=0.5):
@@ -121,3 +121,13 @@ def test_reasons_are_counted():
 def test_clips_without_files_are_called_by_number():
     rows = dict(inspect(Dataset([tone(), tone()])))
     assert rows["duplicates"] == "1: clip 1 is clip 0"
+
+
+def test_of_no_clips_nothing_is_reported():
+    with pytest.raises(DataError, match="no sounds"):
+        inspect(Dataset([]))
+
+
+def test_clips_of_other_floats_and_with_gradients_are_measured():
+    odd = Clip(tone().waveform.double().requires_grad_(), 8000)
+    assert measured(odd).level == pytest.approx(measured(tone()).level, abs=1e-4)

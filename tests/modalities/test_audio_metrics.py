@@ -74,6 +74,11 @@ def test_voices_drums_tones_and_silence_are_none() -> None:
     assert math.isnan(is_noise([]))
 
 
+def test_a_click_after_the_last_whole_frame_is_no_noise() -> None:
+    click = torch.zeros(1, 1500).index_fill(1, torch.tensor([1480]), 0.5)
+    assert not noisy([Clip(click, 16000)]).any()
+
+
 def test_the_alarm_says_so_unless_real_clips_are_noise_too() -> None:
     bad = [noise(seed) for seed in range(6)] + voices(0, 4)
     assert noise_alarm(bad, voices(10, 5)).startswith("60% of 10 generated clips are noise (0% of the real ones)")
@@ -177,6 +182,7 @@ def test_levels() -> None:
     assert levels([square])["level"] == levels([square])["peak"] == pytest.approx(20 * math.log10(0.5))
     assert found["clipped"] == 0.2 and found["silent"] == 0.2
     assert math.isnan(levels([silent])["level"])
+    assert all(math.isnan(value) for value in levels([]).values())
 
 
 @given(st.floats(-30, 60), st.integers(0, 100))

@@ -36,6 +36,12 @@ def test_a_harmonic_tone_has_its_f0_within_half_a_percent(f0: float, rate: int) 
     assert voiced.all() and np.abs(found / f0 - 1).max() < 0.005
 
 
+def test_a_waveform_with_a_gradient_is_heard() -> None:
+    wave = torch.from_numpy(harmonic(np.full(2000, 150.0), 8000))
+    assert np.allclose(contour(wave.requires_grad_(), 8000)[0], contour(wave.detach().numpy(), 8000)[0])
+    assert np.isfinite(tone_contour(Clip(wave[None], 8000))).all()
+
+
 def test_a_glide_is_followed() -> None:
     f0 = np.geomspace(120, 240, RATE // 2)
     found, voiced = contour(harmonic(f0, RATE), RATE)

@@ -1,4 +1,4 @@
-"""Clips made alike: rates, channels, silence, levels and lengths."""
+"""Clips made alike: channels, offsets and lengths, and all steps in their order."""
 
 from __future__ import annotations
 
@@ -10,20 +10,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from modalities.audio.levels import sounding_db
 from modalities.audio.objects import Clip
-from modalities.audio.preparation import (
-    Preparation,
-    centred,
-    checked_settings,
-    level_db,
-    levelled,
-    mixed,
-    padded,
-    resampled,
-    sounding_db,
-    sounding_part,
-    trimmed,
-)
+from modalities.audio.preparation import Preparation, centred, checked_settings, mixed, padded
 from pfgm_science.errors import ConfigError
 
 calm = settings(deadline=None, derandomize=True, max_examples=30)
@@ -62,6 +51,15 @@ def test_any_clip_gets_the_shape_that_is_asked_for(rate, to, count, given, chann
     assert bool(made.isfinite().all())
     if loudness is not None:
         assert float(made.abs().max()) <= 1
+
+
+@pytest.mark.parametrize("rate", [8000, 44100])
+def test_other_floats_and_gradients_change_nothing(rate):
+    wave = noise(2, 4000)
+    prepare = Preparation(8000, 500, 1, -23.0, -50.0)
+    made = prepare(Clip(wave.double().requires_grad_(), rate))
+    assert not made.requires_grad and made.dtype == torch.float32
+    torch.testing.assert_close(made, prepare(Clip(wave, rate)))
 
 
 def test_silence_stays_silence():
@@ -104,75 +102,6 @@ def test_stereo_is_mixed_by_the_mean_and_mono_said_twice():
     left, right = noise(1, 50), noise(1, 50, seed=1)
     torch.testing.assert_close(mixed(torch.cat([left, right]), 1), (left + right) / 2)
     assert torch.equal(mixed(left, 2), torch.cat([left, left]))
-
-
-@pytest.mark.parametrize("rate", [44100, 48000, 22050, 11025, 192_000, 44101])
-def test_a_tone_is_the_same_at_another_rate(rate):
-    got = resampled(tone(1000, rate), rate, 8000)
-    wanted = tone(1000)
-    assert got.shape == wanted.shape
-    inner = slice(500, -500)
-    tolerance = 1e-4 if rate != 44101 else 2e-3  # by SciPy, whose filter is shorter
-    torch.testing.assert_close(got[:, inner], wanted[:, inner], rtol=0, atol=tolerance)
-
-
-@pytest.mark.parametrize(("rate", "below"), [(44100, -100), (44101, -60)])
-def test_what_the_lower_rate_cannot_hold_is_gone(rate, below):
-    got = resampled(tone(4400 if rate == 44100 else 5000, rate, peak=1.0), rate, 8000)
-    assert level_db(got[:, 500:-500]) < below
-
-
-def test_both_channels_are_resampled_alike():
-    wave = torch.cat([tone(300, 44100), tone(500, 44100)])
-    both = resampled(wave, 44100, 8000)
-    for channel in range(2):
-        torch.testing.assert_close(both[channel], resampled(wave[channel : channel + 1], 44100, 8000)[0])
-
-
-def test_levels_of_known_waves():
-    assert level_db(torch.ones(1, 100)) == 0
-    assert level_db(tone(peak=1.0)) == pytest.approx(-3.01, abs=0.01)
-    assert level_db(tone(peak=0.1)) == pytest.approx(-23.01, abs=0.01)
-    assert level_db(torch.zeros(1, 100)) == -120
-    quiet = torch.cat([torch.zeros(1, 8000), tone(peak=0.1), torch.zeros(1, 7993)], dim=1)
-    assert sounding_db(quiet, 8000) == pytest.approx(-23.01, abs=0.01)
-    assert level_db(quiet) < -29.9
-
-
-def test_silence_around_a_sound_is_trimmed_to_the_frame():
-    wave = torch.cat([torch.zeros(1, 800), tone(), torch.zeros(1, 1234)], dim=1)
-    assert sounding_part(wave, 8000, -50) == (800, 4800)
-    assert torch.equal(trimmed(wave, 8000, -50), tone())
-    hiss = wave + 1e-4 * noise(*wave.shape)  # 70 dB below
-    assert sounding_part(hiss, 8000, -50) == (800, 4800)
-    assert sounding_part(hiss, 8000, -100) == (0, wave.shape[1])
-    assert sounding_part(hiss * 0.01, 8000, -50) == (800, 4800)
-    assert sounding_part(torch.zeros(2, 37), 8000, -50) == (0, 37)
-
-
-def test_a_sound_to_the_last_odd_sample_is_whole():
-    wave = noise(2, 8037)
-    assert sounding_part(wave, 44100, -50) == (0, 8037)
-
-
-@calm
-@given(gain=st.floats(-30, 6), target=st.floats(-40, -10), before=st.integers(0, 5), after=st.integers(0, 5))
-def test_loudness_is_reached_whatever_the_gain_and_the_silence(gain, target, before, after):
-    wave = torch.cat([torch.zeros(1, 80 * before), tone(), torch.zeros(1, 80 * after)], dim=1) * 10 ** (gain / 20)
-    assert sounding_db(levelled(wave, 8000, target), 8000) == pytest.approx(target, abs=1e-3)
-
-
-def test_a_peak_limits_the_gain():
-    wave = tone(peak=0.1)
-    wave[0, 1000] = 0.5
-    loud = levelled(wave, 8000, -3.0)
-    assert float(loud.abs().max()) == pytest.approx(1, abs=1e-6)
-    torch.testing.assert_close(loud, wave * 2)
-
-
-def test_what_is_all_but_silent_is_not_made_loud():
-    hiss = noise(1, 4000) * 1e-3
-    assert torch.equal(levelled(hiss, 8000, -23.0), hiss)
 
 
 def test_a_short_clip_is_followed_by_silence():

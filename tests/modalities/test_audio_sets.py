@@ -301,10 +301,11 @@ def test_prompts_say_what_they_need(folder: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_every_set_says_where_it_is_from() -> None:
-    infos = datasets.names()
-    assert [info.name for info in infos] == ["syllables", "drums", "spoken-words", "prompts"]
-    for info in infos:
+    *packaged, made = datasets.names()
+    assert [info.name for info in packaged] == ["syllables", "drums", "spoken-words", "prompts"]
+    for info in packaged:
         assert all((info.description, info.licence, info.source, info.size, info.citation)) and "Debian" in info.how
+    assert made.name == "tones" and all((made.description, made.licence, made.source, made.size))
 
 
 def test_a_name_or_setting_that_is_wrong_is_explained(folder: Path) -> None:

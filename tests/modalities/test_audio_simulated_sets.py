@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from modalities.audio.datasets import load
-from modalities.audio.preparation import level_db
+from modalities.audio.levels import level_db
 from pfgm_science.errors import ConfigError
 
 
@@ -41,3 +41,9 @@ def test_the_same_seed_makes_the_same_tones() -> None:
 def test_a_setting_that_is_not_there_is_refused() -> None:
     with pytest.raises(ConfigError, match="count=2000"):
         load("tones:number=5")
+
+
+@pytest.mark.parametrize("settings", ["count=0", "count=-3", "seed=-1"])
+def test_settings_out_of_range_are_refused(settings: str) -> None:
+    with pytest.raises(ConfigError, match="at least 1 clip"):
+        load(f"tones:{settings}")

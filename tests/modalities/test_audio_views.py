@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import torch
 
-from modalities.audio import Clip, players, spectrograms, views
+from modalities.audio import Clip, levels, players, spectrograms, views
 from modalities.audio.players import LEVEL, MOST_GAIN, PEAK, file, level, levelled, listening_table, player, wall
 from modalities.audio.spectrograms import FLOOR, MOST, decibels
 from pfgm_science.errors import DataError
@@ -88,7 +88,7 @@ def test_level_is_the_rms_where_it_sounds():
     assert level(tone(amplitude=1.0)) == pytest.approx(10 * math.log10(0.5), abs=1e-3)
     assert level(tone(silence=1.0)) == pytest.approx(level(tone()), abs=1e-6)
     assert level(tone(amplitude=0.05)) == pytest.approx(level(tone()) - 20, abs=1e-4)
-    assert level(ODD["silent"]) == -math.inf
+    assert level(ODD["silent"]) == levels.FLOOR
 
 
 def test_levelled_is_one_gain_up_to_the_limits():
@@ -317,6 +317,12 @@ def test_sections():
     page = Page(render(Report("t", sections=found)))
     assert len(page.all("audio")) == 2 * views.MOST + 2 * views.PAIRS
     assert "distance 0.143" in found[1].items[0].html
+
+
+def test_sections_of_nothing_are_refused():
+    for real, generated in (([], [tone()]), ([tone()], [])):
+        with pytest.raises(DataError, match="one of each at least"):
+            views.sections(real, generated, None, None)
 
 
 @pytest.mark.parametrize("name", ["silent", "one sample", "stereo", "low rate"])
