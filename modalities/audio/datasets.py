@@ -24,7 +24,8 @@ def load(name: str) -> Dataset:
 
     Objects are clips at the rates of their files, with condition {"label": [n] class names}. details["preparation"] is
     what makes them ready for a network, and details["files"], where there are any, names each clip in its package, in
-    the order of the whole set (`Dataset.split_indices` says which of them a part holds). What cannot be used is in `rejected`.
+    the order of the whole set (`Dataset.split_indices` says which of them a part holds). What cannot be used is in
+    `rejected`.
     Raises PfgmError for a name that is not there, or what cannot be fetched; ConfigError for a setting.
     """
     base, *given = name.split(":")
