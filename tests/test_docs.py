@@ -62,6 +62,7 @@ def test_the_examples_of_the_page_of_audio_run_one_after_another() -> None:
     small = 'network={"channels": 4, "multipliers": [1, 2], "embedding": 8, "attention": 0}, '
     found: dict[str, Any] = {"__name__": "__main__"}
     code = code.replace("count=200", "count=20").replace("steps=2,", f"steps=2, {small}")
+    code = re.sub(r"count=([14])|sample\(4", r"\g<0>, evaluations=9", code)
     exec(compile(code, "audio.md", "exec"), found)
     clip = found["clip"]
     assert len(found["new"]) == len(found["filled"]) == 4
