@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 import modalities.sequences
-from benchmarks import iglm_peer, sequences, tables
+from benchmarks import iglm_peer, sequences, sweeps, tables
 from benchmarks.runner import Benchmark, Table, machine, parser, shipped, trained
 from benchmarks.sequences import COUNT, EVALUATIONS, texts_of
 from modalities.sequences import Sequences, antibody_judges, germline
@@ -86,7 +86,7 @@ def main(argv: Sequence[str]) -> int:
     built = parser("antibody", "Antibody heavy chains against D, held-out clones and baselines.", EXAMPLES)
     built.add_argument("study", choices=list(STUDIES), help="what to measure")
     built.add_argument("--data", choices=SETS, default=SETS[0], help="default: %(default)s")
-    sequences.sweep_arguments(built)
+    sweeps.arguments(built)
     iglm_peer.argument(built)
     arguments = built.parse_args(argv)
     STUDIES[arguments.study](arguments)
@@ -96,7 +96,7 @@ def main(argv: Sequence[str]) -> int:
 def sweep(arguments: argparse.Namespace) -> None:
     """Short runs trained at each D, and one network for every D."""
     table, task = _table("sweep", arguments, SHORT), task_named(arguments.data)
-    sequences.sweep(table, arguments, task.train, SHORT, task.measure, _run(arguments))
+    sweeps.sweep(table, arguments, Sequences(), task.train, SHORT, task.measure, _run(arguments))
     print(tables.render(table.path.stem, arguments.results))
 
 

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 import modalities.sequences
-from benchmarks import sequences, tables
+from benchmarks import sequences, sweeps, tables
 from benchmarks.runner import Benchmark, Table, machine, parser, shipped, trained
 from benchmarks.sequences import COUNT, EVALUATIONS, texts_of
 from modalities.sequences import Fold, Sequences, infernal, rna_judges
@@ -74,7 +74,7 @@ def main(argv: Sequence[str]) -> int:
     built = parser("rna", "Families of RNAs against D, held-out members and baselines.", EXAMPLES)
     built.add_argument("study", choices=list(STUDIES), help="what to measure")
     built.add_argument("--data", choices=SETS, default=SETS[0], help="default: %(default)s")
-    sequences.sweep_arguments(built)
+    sweeps.arguments(built)
     arguments = built.parse_args(argv)
     STUDIES[arguments.study](arguments)
     return 0
@@ -83,7 +83,7 @@ def main(argv: Sequence[str]) -> int:
 def sweep(arguments: argparse.Namespace) -> None:
     """Short runs trained at each D, and one network for every D."""
     table, task = _table("sweep", arguments, SHORT), task_named(arguments.data)
-    sequences.sweep(table, arguments, task.train, SHORT, task.measure, f"{arguments.data}-")
+    sweeps.sweep(table, arguments, Sequences(), task.train, SHORT, task.measure, f"{arguments.data}-")
     print(tables.render(table.path.stem, arguments.results))
 
 

@@ -1,54 +1,23 @@
-"""What the benchmarks of antibodies and of RNAs share: short runs over D, and samples with the conditions of a set."""
+"""What the benchmarks of antibodies and of RNAs share: ladders, and samples with the conditions of a set."""
 
 from __future__ import annotations
 
-import argparse
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from itertools import product
 from typing import Any
 
 import numpy as np
 
-from benchmarks.runner import Table, dimension_argument, trained
-from modalities.sequences import Sequences
+from benchmarks.runner import Table
 from modalities.sequences.objects import text_of
 from pfgm_science.data import Dataset
 from pfgm_science.model import Model
 from pfgm_science.progress import progress
 
 COUNT, EVALUATIONS = 1000, 35
-DIMENSIONS = (64.0, 128.0, 512.0, 2048.0, math.inf)
-DIMENSION_RANGE = (32.0, 4096.0)
 
 Rung = tuple[dict[str, Any], Callable[[], Mapping[str, Any]]]  # of a ladder: the key of a baseline, and its figures
-
-
-def sweep_arguments(built: argparse.ArgumentParser) -> None:
-    """What can be asked of a sweep."""
-    built.add_argument("--dimensions", type=dimension_argument, nargs="+", default=list(DIMENSIONS), metavar="D")
-    built.add_argument("--seeds", type=int, nargs="+", default=[0, 1], help="of training and sampling, in the sweep")
-    built.add_argument("--ways", nargs="+", choices=("trained", "one-network"), default=("trained", "one-network"))
-
-
-def sweep(
-    table: Table,
-    arguments: argparse.Namespace,
-    train: Dataset,
-    settings: Mapping[str, Any],
-    measure: Callable[[Model, int, float], Mapping[str, Any]],
-    prefix: str,
-) -> None:
-    """Fill a table with runs trained at each D, and one network for every D. prefix: of the names of the runs."""
-    for seed, way, D in product(arguments.seeds, arguments.ways, arguments.dimensions):
-        key = {"way": way, "D": D, "seed": seed}
-        if table.find(key) is None:
-            of = {"dimension": D} if way == "trained" else {"dimension": 512.0, "dimension_range": DIMENSION_RANGE}
-            run = f"{prefix}{f'd{D:g}' if way == 'trained' else 'any'}-seed{seed}"
-            model = trained(arguments, run, Sequences(), train, {**settings, **of, "seed": seed})
-            table.cell(key, partial(measure, model, seed, D))
 
 
 def ladder(found: Sequence[Table], rungs: Sequence[Rung], again: bool) -> None:
