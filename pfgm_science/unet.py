@@ -121,7 +121,7 @@ class _Stage(nn.Module):
         self.blocks = nn.ModuleList(
             _ResidualBlock(entry if i == 0 else width, width, embedding, dropout) for i in range(blocks)
         )
-        self.attention = nn.ModuleList(_Attention(width) if attends else nn.Identity() for _ in range(blocks))
+        self.attention = nn.ModuleList(Attention(width) if attends else nn.Identity() for _ in range(blocks))
 
     def forward(self, h: Tensor, embedding: Tensor) -> Tensor:
         for block, attention in zip(self.blocks, self.attention, strict=True):
@@ -160,7 +160,7 @@ class _AdaptiveGroupNorm(nn.Module):
         return modulated
 
 
-class _Attention(nn.Module):
+class Attention(nn.Module):
     """Self-attention over all positions of a feature map, heads of 32 channels where these divide."""
 
     def __init__(self, width: int) -> None:

@@ -22,7 +22,7 @@ from pfgm_science.config import update
 from pfgm_science.embedding import NoiseEmbedding
 from pfgm_science.errors import ConfigError
 from pfgm_science.layers import zeroed
-from pfgm_science.unet import UNet, UNetConfig, require_positive
+from pfgm_science.unet import Attention, UNet, UNetConfig, require_positive
 
 # At equal time on a CPU full resolution with 16 channels has a lower loss at all levels than patches of 2 with 32.
 SPECTRAL = UNetConfig(channels=16, multipliers=(1, 2, 4, 8), attention=16, embedding=128)
@@ -136,7 +136,7 @@ class Unet1d(nn.Module):
             nn.Conv1d(widths[i], widths[i + 1], config.stride, stride=config.stride) for i in levels[:-1]
         )
         self.middle = _Block(widths[-1], widths[-1], config.embedding)
-        self.attention = _Attention(widths[-1]) if config.attention else None
+        self.attention = Attention(widths[-1]) if config.attention else None
         self.up = nn.ModuleList(stage(2 * width, width) for width in widths)
         self.grow = nn.ModuleList(
             nn.ConvTranspose1d(widths[i + 1], widths[i], config.stride, stride=config.stride) for i in levels[:-1]
@@ -158,7 +158,7 @@ class Unet1d(nn.Module):
                 h = self.shrink[level](h)
         h = self.middle(h, embedding)
         if self.attention is not None and h.shape[2] <= self.config.attention:
-            h = self.attention(h)
+            h = self.attention(h[:, :, None])[:, :, 0]
         for level in reversed(range(len(self.up))):
             h = self.up[level](torch.cat([h, skips[level]], dim=1), embedding)
             if level > 0:
@@ -239,24 +239,6 @@ class _Block(nn.Module):
         inner = self.first(F.silu(self.norm(h)))
         scale, shift = self.modulation(embedding)[..., None].chunk(2, dim=1)
         updated: Tensor = self.skip(h) + self.second(F.silu(shift + self.plain(inner) * (1 + scale)))
-        return updated
-
-
-class _Attention(nn.Module):
-    """Self-attention over all positions, heads of 32 channels where these divide."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.heads = width // 32 if width % 32 == 0 else 1
-        self.norm = _norm(width)
-        self.project = nn.Conv1d(width, 3 * width, 1)
-        self.exit = zeroed(nn.Conv1d(width, width, 1))
-
-    def forward(self, h: Tensor) -> Tensor:
-        pattern = "b (three head c) t -> three b head t c"
-        query, key, value = rearrange(self.project(self.norm(h)), pattern, three=3, head=self.heads)
-        mixed = F.scaled_dot_product_attention(query, key, value)
-        updated: Tensor = h + self.exit(rearrange(mixed, "b head t c -> b (head c) t"))
         return updated
 
 
