@@ -28,7 +28,9 @@ from benchmarks.audio_peers import PeerAudio
 from benchmarks.runner import Benchmark, Table, machine, parser, shipped, trained
 from modalities.audio import judges
 from modalities.audio.adapter import Audio
+from modalities.audio.classifier import Classifier
 from modalities.audio.classifier import shipped as shipped_classifier
+from modalities.audio.classifier import shipped_names as shipped_classifiers
 from modalities.audio.mending import Part, blended
 from modalities.audio.metrics import Reference, log_spectral_distance, snr_db
 from modalities.audio.objects import Clip
@@ -203,7 +205,7 @@ class Task:
         return Reference(
             self.prepared(self.held_out.objects),
             train,
-            classifier=shipped_classifier(base_of(self.train)) if is_whole(self.train) else None,
+            classifier=classifier_of(self.train),
             tones=tones,
             embeddings=embeddings,
         )
@@ -288,9 +290,9 @@ def base_of(data: Dataset) -> str:
     return data.name.partition(":")[0]
 
 
-def is_whole(data: Dataset) -> bool:
-    """Whether it has the classes that the frozen classifier knows."""
-    return ":" not in data.name
+def classifier_of(data: Dataset) -> Classifier | None:
+    """The frozen classifier that knows the classes of these data; None where none comes with the package."""
+    return shipped_classifier(data.name) if data.name in shipped_classifiers() else None
 
 
 def spoken(data: Dataset) -> bool:

@@ -568,13 +568,17 @@ def _audio_order(key: Mapping[str, Any]) -> tuple[Any, ...]:
     return "real" in key, "peer" in key, str(key.get("way", "")), D, key.get("guidance", 1), -key.get("evaluations", 0)
 
 
-def audio_gaps(results: Path) -> str:
-    """Gaps filled in: a row a way, over seeds."""
-    table = Table("audio-gaps", results)
-    columns = ("speech Frechet", "log-spectral distance", "kept")
-    ways = dict.fromkeys(cell["key"]["way"] for cell in table.cells)
-    rows = [[way, *(_over_seeds(table, name, 3, way=way) for name in columns)] for way in ways]
-    return markdown(["gaps filled by", "Frechet speech", "log-spectral distance, dB", "kept, dB"], rows)
+def audio_gaps(name: str, judge: str) -> Callable[[Path], str]:
+    """Gaps filled in: a row a way, over seeds. judge: whose embedding the Frechet distance is in."""
+
+    def made(results: Path) -> str:
+        table = Table(name, results)
+        columns = (f"{judge} Frechet", "log-spectral distance", "kept")
+        ways = dict.fromkeys(cell["key"]["way"] for cell in table.cells)
+        rows = [[way, *(_over_seeds(table, figure, 3, way=way) for figure in columns)] for way in ways]
+        return markdown(["gaps filled by", f"Frechet {judge}", "log-spectral distance, dB", "kept, dB"], rows)
+
+    return made
 
 
 def structures(results: Path) -> str:
@@ -675,7 +679,8 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "rna-structures": structures,
     **{f"audio-{study}": audio(f"audio-{study}", AUDIO_FIGURES["syllables"]) for study in AUDIO_STUDIES},
     **{f"audio-{study}-drums": audio(f"audio-{study}-drums", AUDIO_FIGURES["drums"]) for study in AUDIO_STUDIES},
-    "audio-gaps": audio_gaps,
+    "audio-gaps": audio_gaps("audio-gaps", "speech"),
+    "audio-gaps-drums": audio_gaps("audio-gaps-drums", "effects"),
     **{f"rna-{study}": sequences(f"rna-{study}", RNA_FIGURES) for study in RNA_STUDIES},
     "designs": designs,
     "designs-throughput": designs_throughput,

@@ -137,9 +137,14 @@ class Classifier(nn.Module):
         return classifier.eval()
 
 
+def shipped_names() -> list[str]:
+    """The data sets that a classifier comes with the package for."""
+    return sorted(path.stem for path in WEIGHTS.glob("*.safetensors"))
+
+
 def shipped(name: str = "syllables") -> Classifier:
     """The classifier that comes with the package for the data set of that name; PfgmError says which there are."""
-    there = sorted(path.stem for path in WEIGHTS.glob("*.safetensors"))
+    there = shipped_names()
     if name not in there:
         raise PfgmError(
             f"no classifier comes with the package for {name!r} (there are: {', '.join(there) or 'none'}): train one "

@@ -33,6 +33,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch, tones: Dataset) -> audio.Task:
     classifier = train_classifier(train, 0, held_out=held_out, epochs=1, seconds=0.256)
     small: dict[str, Any] = {"steps": 2, "batch_size": 4, "network": NETWORK}
     monkeypatch.setattr(audio, "task_named", lambda name: task)
+    monkeypatch.setattr(audio, "shipped_classifiers", lambda: ["tones"])
     monkeypatch.setattr(audio, "shipped_classifier", lambda name: classifier)
     monkeypatch.setattr(audio, "JUDGES", {"tones": ()})
     monkeypatch.setattr(judges, "voice_available", lambda: False)
@@ -122,6 +123,18 @@ def test_the_sweep_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(audio, "trained", None)  # nothing is trained or measured again
     again = run("sweep", tmp_path, *words)
     assert again.cells == first.cells
+
+
+def test_a_set_without_a_frozen_classifier_has_no_figures_of_classes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: audio.Task
+) -> None:
+    monkeypatch.setattr(audio, "task_named", lambda name: audio.Task(tiny.train, tiny.held_out))
+    monkeypatch.setattr(audio, "shipped_classifiers", list)
+    words = ["gaps", "--data", "drums", "--runs", str(tmp_path / "runs"), "--results", str(tmp_path)]
+    assert audio.main(words) == 0
+    assert "| silence |" in tables.render("audio-gaps-drums", tmp_path)
+    figures = audio.Task(tiny.train, tiny.held_out).real(0)
+    assert "class accuracy" not in figures and figures["log-mel Frechet"] > 0
 
 
 def test_tones_and_speakers_of_a_label() -> None:
