@@ -53,4 +53,7 @@ def say(rank: int, text: str) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    try:
+        main(Path(sys.argv[1]))
+    finally:  # gloo's threads must not outlive the interpreter: with work left to drop, they abort the process
+        torch.distributed.destroy_process_group()
