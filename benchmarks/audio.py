@@ -60,10 +60,10 @@ LONG: dict[str, Any] = SHORT | {"steps": 8000, "ema_half_life": 15_000}
 GAP, GAP_EVALUATIONS, FILLED = (0.1, 0.15), 140, 400  # seconds; of 35 steps that are taken four times; clips
 BEST = 150.0  # dB, of what is the same to the last bit
 
-EXAMPLES = """  pfgm benchmark audio representations   MDCT, STFT, log-mel and waveform at equal compute
+EXAMPLES = """  pfgm benchmark audio representations   MDCT, STFT, log-mel, waveform and others at equal compute
   pfgm benchmark audio sweep             D, and one network for every D (goes on where it was cut)
   pfgm benchmark audio sweep --data drums
-  pfgm benchmark audio headline          the long run, the floor, and other people's networks
+  pfgm benchmark audio headline          the long run and the floor
   pfgm benchmark audio gaps              50 ms filled in, beside a straight line and silence
   pfgm benchmark audio speed             samples a second at 35, 18 and 10 evaluations
   pfgm benchmark audio ship              the long run on the CC-BY speaker into the package"""
@@ -81,16 +81,21 @@ def main(argv: Sequence[str]) -> int:
 
 
 def representations(arguments: argparse.Namespace) -> None:
-    """Each representation with a network of its kind, for as many operations of training."""
+    """Each representation with a network of its kind, and other people's networks, for as many operations of training."""
     table, task = _table("representations", arguments, SHORT, count=FEWER), task_named(arguments.data)
     _floor(table, task)
     budget = SHORT["steps"] * operations(Audio(), task.train, {})
-    for name, network in REPRESENTATIONS.items():
-        adapter = Audio(representation=name)
-        steps = round(budget / operations(adapter, task.train, network))
-        settings = SHORT | {"steps": steps, "dimension": DIMENSION, "network": network}
+    own = {name: (Audio(representation=name), DIMENSION, network) for name, network in REPRESENTATIONS.items()}
+    others = {name: (adapter, math.inf, network) for name, (adapter, network) in PEERS.items()}
+    for name, (adapter, D, network) in {**own, **others}.items():
+        try:
+            steps = round(budget / operations(adapter, task.train, network))
+        except PfgmError as error:  # it is not installed
+            print(f"{name}: {error}")
+            continue
+        settings = SHORT | {"steps": steps, "dimension": D, "network": network}
         for seed in range(3):
-            key = {"representation": name, "seed": seed}
+            key = {"representation" if name in own else "peer": name, "seed": seed}
             if table.find(key) is None:
                 run = f"{arguments.data}-{name}"
                 model = trained(arguments, run, adapter, task.train, settings)
@@ -108,27 +113,13 @@ def sweep(arguments: argparse.Namespace) -> None:
 
 
 def headline(arguments: argparse.Namespace) -> None:
-    """The long run, what is real in its place, and other networks for as many operations of training."""
+    """The long run, and what is real in its place."""
     table, task = _table("headline", arguments, LONG), task_named(arguments.data)
     _floor(table, task)
     for guidance, seed in product((1.0, GUIDED), range(3)):
         key = {"D": DIMENSION, "guidance": guidance, "seed": seed}
         if table.find(key) is None:
             table.cell(key, partial(task.measure, headline_model(arguments), seed, guidance=guidance))
-    budget = LONG["steps"] * operations(Audio(), task.train, {})
-    for name, (adapter, network) in PEERS.items():
-        try:
-            steps = round(budget / operations(adapter, task.train, network))
-        except PfgmError as error:  # it is not installed
-            print(f"{name}: {error}")
-            continue
-        own: dict[str, Any] = {"steps": steps, "dimension": math.inf, "network": network}
-        for seed in range(3):
-            peer: dict[str, Any] = {"peer": name, "D": math.inf, "seed": seed}
-            if table.find(peer) is None:
-                run = f"{arguments.data}-{name.replace(' ', '-')}"
-                model = trained(arguments, run, adapter, task.train, LONG | own)
-                table.cell(peer, partial(task.measure, model, seed))
     print(tables.render(table.path.stem, arguments.results))
 
 
