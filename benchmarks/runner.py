@@ -1,19 +1,16 @@
 """What every benchmark shares: results that are kept cell by cell, resumed, and summarised over seeds.
 
-A cell is one measurement: a key (what was run: D, seed, evaluations, ...) and its figures. A table is a JSON file of
-cells under benchmarks/results/, written whole after each cell, so that a run that is cut goes on where it stopped.
+A table is a file of cells under benchmarks/results/: a key (what was run: D, seed, evaluations, ...) and its figures.
 """
 
 from __future__ import annotations
 
 import argparse
-import fcntl
 import json
 import math
 import platform
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,11 +18,9 @@ from typing import Any
 import numpy as np
 
 from pfgm_science.adapters import Adapter
+from pfgm_science.cells import Cells
 from pfgm_science.cli import Parser
-from pfgm_science.config import first_difference, to_json
 from pfgm_science.data import Dataset
-from pfgm_science.errors import PfgmError
-from pfgm_science.files import replacing
 from pfgm_science.model import Guidance, Model, fit, load
 from pfgm_science.progress import progress
 from pfgm_science.shipped import ship
@@ -46,82 +41,13 @@ class Benchmark:
     main: Callable[[Sequence[str]], int]
 
 
-class Table:
+class Table(Cells):
     """The cells of one JSON file. path: benchmarks/results/<name>.json unless another folder is given."""
 
+    _elsewhere = "Give --results FOLDER for a table of its own"
+
     def __init__(self, name: str, folder: Path | None = None) -> None:
-        self.path = (folder or RESULTS) / f"{name}.json"
-        self.about: dict[str, Any] = {}
-        self.cells: list[dict[str, Any]] = []
-        if self.path.exists():
-            document = json.loads(self.path.read_text(encoding="utf-8"))
-            self.about, self.cells = document["about"], document["cells"]
-
-    def describe(self, protocol: Mapping[str, Any], *, again: bool = False, **about: Any) -> None:
-        """What holds for the whole table. protocol: what decides the figures beside the key of a cell; about: the rest.
-
-        again: forget the cells that are there. Raises PfgmError when there are cells of another protocol, because
-        figures that were not measured alike must not stand in one table.
-        """
-        with self._alone():
-            if self.path.exists():
-                document = json.loads(self.path.read_text(encoding="utf-8"))
-                self.about, self.cells = document["about"], document["cells"]
-            if again:
-                self.cells = []
-            if self.cells and (other := first_difference(self.about.get("protocol", {}), to_json(protocol))):
-                raise PfgmError(
-                    f"{self.path} holds figures of another protocol: {other} now. Give --results FOLDER for a table "
-                    "of its own, or --again to measure all of this one anew."
-                )
-            self.about = {**to_json(about), "protocol": to_json(protocol)}
-            self._write()
-
-    def find(self, key: Mapping[str, Any]) -> dict[str, Any] | None:
-        """The figures of the cell with exactly this key, or None."""
-        wanted = to_json(key)
-        return next((cell["figures"] for cell in self.cells if cell["key"] == wanted), None)
-
-    def cell(self, key: Mapping[str, Any], measure: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
-        """The figures of a cell, measured now unless they are there."""
-        found = self.find(key)
-        if found is None:
-            found = to_json(dict(measure()))
-            with self._alone():
-                # Another process may have added cells meanwhile: join them.
-                if self.path.exists():
-                    self.cells = json.loads(self.path.read_text(encoding="utf-8"))["cells"]
-                if (theirs := self.find(key)) is not None:
-                    return theirs
-                self.cells.append({"key": to_json(key), "figures": found})
-                self._write()
-        return found
-
-    def select(self, **key: Any) -> list[dict[str, Any]]:
-        """Cells whose key holds these entries (and perhaps more)."""
-        wanted = to_json(key)
-        return [c for c in self.cells if all(c["key"].get(k) == v for k, v in wanted.items())]
-
-    def discard(self, **key: Any) -> None:
-        """Forget the cells whose key holds these entries, so that they are measured again."""
-        with self._alone():
-            gone = self.select(**key)
-            self.cells = [cell for cell in self.cells if cell not in gone]
-            self._write()
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Several processes may fill one table: one at a time rewrites it."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with open(f"{self.path}.lock", "w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
-
-    def _write(self) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        cells = sorted(self.cells, key=lambda c: json.dumps(c["key"], sort_keys=True))
-        with replacing(self.path) as temporary:
-            temporary.write_text(json.dumps({"about": self.about, "cells": cells}, indent=1) + "\n", encoding="utf-8")
+        super().__init__((folder or RESULTS) / f"{name}.json")
 
 
 def trained(

@@ -90,7 +90,7 @@ def _run(words: list[str]) -> int:
         return 0
     from pfgm_science import commands as work
 
-    command: Callable[[argparse.Namespace], int] = getattr(work, args.command)
+    command: Callable[[argparse.Namespace], int] = getattr(work, args.command.replace("-", "_"))
     work.prepare(args.threads)
     return command(args)
 
@@ -266,6 +266,25 @@ def _parsers() -> tuple[Parser, dict[str, Parser]]:
             "pfgm evaluate runs/table --data table.csv --read label=species --count 2000",
         )
     )
+    _find_d(
+        add(
+            "find-d",
+            "find the number of extra dimensions D that suits data and network",
+            "pfgm find-d runs/photos                   # a run trained with --dimension inf or a --dimension-range",
+            "pfgm find-d images digits --steps 2000    # one network for every D, trained here",
+            "pfgm find-d vectors table.csv --way search --dimensions 8,128,inf --seeds 3",
+            more="The distance of samples to real data against D, the D that cannot be told from the best, and a page. "
+            "Run the same command again to go on with one that was stopped.",
+        )
+    )
+    _robustness(
+        add(
+            "robustness",
+            "what samples lose to errors in each step, few steps, coarse weights or a coarse state",
+            "pfgm robustness runs/photos --dimensions 64,2048,inf",
+            "pfgm robustness runs/d64 runs/dinf --troubles step-errors,weight-bits",
+        )
+    )
     _likelihood(
         add(
             "likelihood",
@@ -323,6 +342,16 @@ def _train(parser: Parser) -> None:
     parser.add_argument("--batch-size", type=_whole(1), metavar="N", help="samples a step, over all devices")
     parser.add_argument("--seed", type=_whole(0), metavar="N", help="seed, a whole number >= 0 (default: 0)")
     parser.add_argument("--start", metavar="RUN", help="a trained model to go on from: a run, a file or a shipped name")
+    _settings(parser)
+    _reading(parser)
+    parser.add_argument("--licence", metavar="WORDS", help="licence of your data, kept in the model: CC-BY-4.0")
+    _device(parser)
+    parser.add_argument(
+        "--devices", type=_whole(1), default=1, metavar="N", help='processes, one a device (needs the extra "scale")'
+    )
+
+
+def _settings(parser: Parser) -> None:
     parser.add_argument("--config", metavar="FILE", help="settings as TOML; the options above and --set go before it")
     parser.add_argument(
         "--set",
@@ -331,12 +360,6 @@ def _train(parser: Parser) -> None:
         default=[],
         metavar="NAME=VALUE",
         help="any setting, such as training.learning_rate=3e-4 or network.width=128; may be repeated",
-    )
-    _reading(parser)
-    parser.add_argument("--licence", metavar="WORDS", help="licence of your data, kept in the model: CC-BY-4.0")
-    _device(parser)
-    parser.add_argument(
-        "--devices", type=_whole(1), default=1, metavar="N", help='processes, one a device (needs the extra "scale")'
     )
 
 
@@ -485,6 +508,58 @@ def _evaluate(parser: Parser) -> None:
     parser.add_argument("--out", metavar="FOLDER", help="where the page goes (default: evaluation, beside the model)")
 
 
+def _find_d(parser: Parser) -> None:
+    parser.add_argument("target", metavar="RUN|MODALITY", help="a trained model, or the modality of data to train on")
+    parser.add_argument("data", nargs="?", metavar="DATA", help="by name or path; beside a run: real data, if others")
+    parser.add_argument(
+        "--way",
+        choices=("analysis", "one-network", "search"),
+        help="analysis: a diffusion model run at every D; one-network, trained for every D (default for data); search: "
+        'a network trained at each D, the hopeless stopped early (needs the extra "search")',
+    )
+    parser.add_argument("--steps", type=_whole(1), metavar="N", help="optimiser steps (default: as suits the data)")
+    parser.add_argument("--batch-size", type=_whole(1), metavar="N", help="samples a step")
+    _settings(parser)
+    _reading(parser)
+    _against_data(parser)
+    parser.set_defaults(dimension=None, dimension_range=None, seed=None)
+
+
+def _robustness(parser: Parser) -> None:
+    parser.add_argument("runs", nargs="+", metavar="RUN", help=f"{_RUN}; several stand at the D each was trained at")
+    parser.add_argument("--data", metavar="DATA", help="real data, by name or path (default: those of the training)")
+    parser.add_argument(
+        "--troubles",
+        type=_names("step-errors", "steps", "weight-bits", "state-bits", "weight-noise"),
+        metavar="NAME,...",
+        help="step-errors, steps, weight-bits, state-bits, weight-noise (default: all)",
+    )
+    _read_option(parser)
+    _against_data(parser)
+
+
+def _against_data(parser: Parser) -> None:
+    """What measurements of the distance to data share."""
+    grid = (2.0, 8.0, 32.0, 128.0, 512.0, 2048.0, math.inf)
+    parser.add_argument(
+        "--dimensions", type=_dimensions, metavar="D,...", help="default: 2,8,32,128,512,2048,inf, as far as they go"
+    )
+    parser.add_argument(
+        "--measure",
+        choices=("frechet", "kernel", "sliced-wasserstein"),
+        default="frechet",
+        help="distance to data, on the features of the modality (default: frechet)",
+    )
+    parser.add_argument("--count", type=_whole(20), default=500, metavar="N", help="samples a point (default: 500)")
+    parser.add_argument("--seeds", type=_whole(1), default=3, metavar="N", help="of sampling, and of a search also of "
+                        "training (default: 3)")  # fmt: skip
+    parser.add_argument("--evaluations", type=_whole(1), metavar="N", help="of the denoiser a sample (default: 35)")
+    parser.add_argument("--again", action="store_true", help="forget what was measured, and measure anew")
+    parser.add_argument("--out", metavar="FOLDER", help="where the page goes (default: a folder beside the model)")
+    _device(parser)
+    parser.set_defaults(default_dimensions=grid)
+
+
 def _likelihood(parser: Parser) -> None:
     _run_argument(parser)
     parser.add_argument("--data", metavar="DATA", help="data, by name or path (default: those of the training)")
@@ -617,6 +692,21 @@ def _dimension(text: str) -> float:
     if not D > 0:
         raise argparse.ArgumentTypeError(f"D is {text}; it must be > 0 (1 is PFGM, inf is diffusion)")
     return D
+
+
+def _dimensions(text: str) -> list[float]:
+    return sorted({_dimension(word) for word in text.split(",")})
+
+
+def _names(*allowed: str) -> Callable[[str], list[str]]:
+    def parse(text: str) -> list[str]:
+        given = text.split(",")
+        for name in given:
+            if name not in allowed:
+                raise argparse.ArgumentTypeError(f"{name!r} is not one of {', '.join(allowed)}")
+        return given
+
+    return parse
 
 
 def _range(text: str) -> tuple[float, float]:

@@ -253,9 +253,9 @@ def evaluate(args: argparse.Namespace) -> int:
 
     solver = solver_of(args)
     model = load(args.run).to(device_named(args.device))
-    data = open_data(model.adapter, args.data, read_options(args)) if args.data else _training_data(model, args)
+    data = open_data(model.adapter, args.data, read_options(args)) if args.data else training_data(model, args)
     left_out = report_rejected(data)
-    out = Path(args.out or _folder_of(args.run) / "evaluation")
+    out = Path(args.out or folder_of(args.run) / "evaluation")
     with progress("evaluating") as update:
         report = compare(
             model,
@@ -267,7 +267,7 @@ def evaluate(args: argparse.Namespace) -> int:
             grid=args.grid,
             dimension=args.dimension,
             out=out,
-            run=_folder_of(args.run),
+            run=folder_of(args.run),
             on_state=update,
         )
     show_table(("metric", "value", "floor", "what it is"), [(r.name, r.value, r.floor, r.meaning) for r in report.rows])
@@ -275,12 +275,24 @@ def evaluate(args: argparse.Namespace) -> int:
     return LEFT_OUT if left_out else 0
 
 
+def find_d(args: argparse.Namespace) -> int:
+    from pfgm_science.dimension_commands import find_d as run
+
+    return run(args)
+
+
+def robustness(args: argparse.Namespace) -> int:
+    from pfgm_science.dimension_commands import robustness as run
+
+    return run(args)
+
+
 def likelihood(args: argparse.Namespace) -> int:
     from pfgm_science.likelihood import log_likelihood as measure
     from pfgm_science.likelihood import mean_and_error
 
     model = load(args.run).to(device_named(args.device))
-    data = open_data(model.adapter, args.data, read_options(args)) if args.data else _training_data(model, args)
+    data = open_data(model.adapter, args.data, read_options(args)) if args.data else training_data(model, args)
     out = Path(args.out) if args.out else None
     if out is not None:
         check_output(out, args.force)
@@ -339,7 +351,7 @@ def info(args: argparse.Namespace) -> int:
     else:
         path = shipped.resolved(args.run)
         header = checkpoint.read_header(path / MODEL_FILE if path.is_dir() else path)
-        facts = header | {"log": last_losses(_folder_of(args.run) / LOG_FILE)}
+        facts = header | {"log": last_losses(folder_of(args.run) / LOG_FILE)}
     if args.json:
         print(json.dumps(facts, indent=2))
     else:
@@ -605,7 +617,7 @@ def _samples_file(model: Model, args: argparse.Namespace, name: str) -> Path:
     """Where samples are to go, found fit before any work is done for them."""
     ending = getattr(model.adapter, "suffix", ".npz")
     owner = "" if Path(args.run).exists() else f"{args.run}-"  # of a shipped model, which has no folder
-    out = Path(args.out or _folder_of(args.run) / f"{owner}{name}-seed{args.seed}{ending}")
+    out = Path(args.out or folder_of(args.run) / f"{owner}{name}-seed{args.seed}{ending}")
     check_output(out, args.force)
     _check_ending(model.adapter, out)
     return out
@@ -648,7 +660,7 @@ def check_output(path: Path, force: bool) -> None:
 
 def installation() -> dict[str, Any]:
     """What this installation has: versions, devices, adapters, benchmarks."""
-    optional = ("lightning-fabric", "tensorboard", "pyarrow", "rdkit")
+    optional = ("lightning-fabric", "tensorboard", "optuna", "pyarrow", "rdkit")
     packages = ("numpy", "safetensors", "torch-geometric", *optional)
     devices = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     return {
@@ -728,16 +740,17 @@ def _check_ending(adapter: Adapter, out: Path) -> None:
         adapter.write(str(Path(folder) / f"probe{out.suffix}"), adapter.decode(adapter.template(1, 0)))
 
 
-def _training_data(model: Model, args: argparse.Namespace) -> Dataset:
+def training_data(model: Model, args: argparse.Namespace) -> Dataset:
     """What the model was trained on; ConfigError where it is not to be found."""
     found = _recorded_data(model, args)
     if found is not None:
         return found
     recorded = model.history.get("data", {})
     name = recorded.get("source") or recorded.get("name") or "data without a name"
+    where = "after the run" if args.command == "find-d" else "with --data PATH"
     raise ConfigError(
         f"this model was trained on {name}, which is not to be found from here. "
-        "Give the data with --data PATH, and with --read the options they are read with."
+        f"Give the data {where}, and with --read the options they are read with."
     )
 
 
@@ -850,7 +863,7 @@ def _loaded(point: EntryPoint) -> Any:
         raise ConfigError(f"the benchmark {point.name!r} ({point.value}) cannot be loaded: {error}") from error
 
 
-def _folder_of(run: str) -> Path:
+def folder_of(run: str) -> Path:
     """Where a run keeps its files; the working folder for a shipped model."""
     path = Path(run)
     if not path.exists() and run in shipped.models():

@@ -32,3 +32,7 @@ class BadRecord:
     def __str__(self) -> str:
         place = f"{self.file}, {self.record}" if self.record else self.file
         return f"{place}: {self.reason}"
+
+
+class NotFinite(PfgmError):
+    """Samples with values that are not finite: of a network that has not learned this D or these noise levels."""

@@ -35,7 +35,7 @@ from pfgm_science.denoiser import (
     calls_of,
     wants_estimate,
 )
-from pfgm_science.errors import CheckpointError, ConfigError, DataError, PfgmError
+from pfgm_science.errors import CheckpointError, ConfigError, DataError, NotFinite, PfgmError
 from pfgm_science.guidance import autoguidance, classifier_free
 from pfgm_science.measurement import EncodedMeasurement, Measurement
 from pfgm_science.noise import Generators, StudentT, generators
@@ -257,7 +257,7 @@ class Model:
         measurement=Measurement(A, z, noise), for what is known of the samples; steer(denoiser), to wrap it again, as
         in EnergyGuided; start=Start(batch, sigma); batch_size=250; graph=True, to record the whole loop as one CUDA
         graph that is replayed for every batch; on_state(done, total), told of progress in samples times steps.
-        Raises ConfigError for what this model cannot do, PfgmError when samples are not finite.
+        Raises ConfigError for what this model cannot do, NotFinite when samples are not.
         """
         objects = self.adapter.decode(self.draw(count, **how))
         restored = getattr(how.get("keep"), "restored", None)
@@ -343,7 +343,7 @@ class Model:
             result = Batch(filled, batch.mask, batch.condition)
         bad = (~result.values.flatten(1).isfinite().all(1)).nonzero().flatten().tolist()
         if bad:
-            raise PfgmError(
+            raise NotFinite(
                 f"{len(bad)} of {count} samples are not finite (the first is {bad[0]}): the network has not learned "
                 "this D or these noise levels. Train longer, or use a larger --dimension."
             )

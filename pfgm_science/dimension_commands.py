@@ -1,0 +1,228 @@
+"""What `pfgm find-d` and `pfgm robustness` do: measure cell by cell, print a table, write a page."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pfgm_science import adapters
+from pfgm_science.adapters import Adapter
+from pfgm_science.cells import Cells
+from pfgm_science.commands import (
+    device_named,
+    folder_of,
+    open_data,
+    read_options,
+    report_rejected,
+    say,
+    settings_of,
+    show_table,
+    training_data,
+)
+from pfgm_science.data import Dataset
+from pfgm_science.dimension import ANALYSIS, ONE_NETWORK, SEARCH, Curve, curve_of, sweep, way_of
+from pfgm_science.dimension import page as dimension_page
+from pfgm_science.distance import Distance, mean_and_spread, named, written
+from pfgm_science.errors import ConfigError
+from pfgm_science.evaluation import training_parts
+from pfgm_science.files import write_bytes
+from pfgm_science.model import Model, configure, encoded, fit, load
+from pfgm_science.noise_error import LEAST, noise_errors
+from pfgm_science.progress import progress
+from pfgm_science.report import Cell, Report, write
+from pfgm_science.robustness import TROUBLES, measure, rows
+from pfgm_science.robustness import page as robustness_page
+from pfgm_science.search import Search
+
+PAGE, CELLS, RESULT = "report.html", "cells.json", "result.json"
+HELD_OUT, ENOUGH = 0.2, 100  # share of data to compare with; so many objects, or all are compared with
+TRAJECTORIES = 64  # on which the errors of noise are measured
+
+
+def find_d(args: argparse.Namespace) -> int:
+    """A run that was trained for it, or data of which the networks are trained here."""
+    if args.data is not None and args.target in adapters.names():
+        curve, name = _of_data(args)
+        out = _out(args, Path("runs") / "find-d" / name)
+    else:
+        curve, name = _of_run(args)
+        out = _out(args, folder_of(args.target) / "find-d")
+    _show(curve)
+    write_bytes(out / RESULT, (json.dumps(curve.to_json(), indent=1) + "\n").encode())
+    return _written(out, dimension_page(curve, f"Which D for {name}?", _facts(args, name)))
+
+
+def robustness(args: argparse.Namespace) -> int:
+    """A curve for each D: of one model at several D, or of several models at the D each was trained at."""
+    models = [load(run).to(device_named(args.device)) for run in args.runs]
+    subjects = _subjects(models, args)
+    data = _data_of(models[0], args)
+    report_rejected(data)
+    out = _out(args, folder_of(args.runs[0]) / "robustness")
+    distance = Distance(_compared(models[0], data), args.measure)
+    cells = Cells(out / CELLS)
+    cells.describe({"models": [model.history for model in models], **_protocol(args, distance)}, again=args.again)
+    troubles = [TROUBLES[name] for name in args.troubles or TROUBLES]
+    measure(
+        subjects,
+        distance,
+        cells,
+        troubles=troubles,
+        seeds=range(args.seeds),
+        count=args.count,
+        evaluations=args.evaluations,
+        watch=progress,
+    )
+    show_table(
+        ("trouble", "strength", *(f"D = {named(D)}" for D in sorted(subjects))),
+        [(name, strength, *(written(*value) for value in values)) for name, strength, values in rows(cells)],
+    )
+    name = models[0].history.get("data", {}).get("name", "unnamed")
+    return _written(out, robustness_page(cells, f"Robustness: {name}", _facts(args, name)))
+
+
+def _subjects(models: list[Model], args: argparse.Namespace) -> dict[float, Model]:
+    if len(models) > 1:
+        if args.dimensions is not None:
+            raise ConfigError("--dimensions is for one model that runs at several D; several runs stand at their own")
+        subjects = {model.dimension: model for model in models}
+        if len(subjects) < len(models):
+            raise ConfigError("two of these runs have the same D: name each D once")
+        return subjects
+    model = models[0]
+    chosen = args.dimensions or ([model.dimension] if _alone(model) else _grid(model, args))
+    for D in chosen:
+        model.at(D)  # refuses what the model cannot do before anything is measured
+    return dict.fromkeys(chosen, model)
+
+
+def _alone(model: Model) -> bool:
+    """Whether a model runs at a single D."""
+    return model.config.dimension_range is None and math.isfinite(model.config.dimension)
+
+
+def _grid(model: Model, args: argparse.Namespace) -> list[float]:
+    """The D that are asked for, of those within the range of a model where none were named."""
+    if args.dimensions is not None:
+        return list(args.dimensions)
+    bounds = model.config.dimension_range or (0.0, math.inf)
+    return [D for D in args.default_dimensions if bounds[0] <= D <= bounds[1] or math.isinf(D)]
+
+
+def _of_run(args: argparse.Namespace) -> tuple[Curve, str]:
+    """The curve of a trained model."""
+    if args.way == SEARCH:
+        raise ConfigError(f"--way {SEARCH} trains models: give modality and data, as in pfgm find-d images digits")
+    model = load(args.target).to(device_named(args.device))
+    way = way_of(model)
+    if args.way not in (None, way):
+        raise ConfigError(f"--way {args.way}: this model was trained for the way {way}")
+    data = _data_of(model, args)
+    report_rejected(data)
+    out = _out(args, folder_of(args.target) / "find-d")
+    parts = training_parts(model, data)
+    return _swept(args, model, data if parts is None else parts[0], _compared(model, data), out), data.name
+
+
+def _of_data(args: argparse.Namespace) -> tuple[Curve, str]:
+    """The curve of models that are trained for it."""
+    adapter: Adapter = adapters.find(args.target)()
+    data = open_data(adapter, args.data, read_options(args))
+    name = data.name if data.name != "unnamed" else Path(args.data).resolve().stem
+    report_rejected(data)
+    out, device = _out(args, Path("runs") / "find-d" / name), device_named(args.device)
+    train, held_out = data.split(HELD_OUT)
+    compared = held_out if len(held_out) >= ENOUGH else data
+    way = args.way or ONE_NETWORK
+    settings = settings_of(args) | {"validation": 0.0}
+    say(f"{way}: training on {len(train):,} objects of {name}, compared with {len(compared):,}")
+    if way == SEARCH:
+        if args.again:
+            raise ConfigError("--again: a search keeps its trials. Give --out FOLDER for another one.")
+        steps = configure(adapter.fit(train), len(train), settings).training.steps
+        training = {**settings.pop("training", {}), "steps": steps}
+        search = Search(
+            adapter, train, Distance(compared, args.measure), out / SEARCH, {**settings, **training},
+            args.count, args.evaluations, device, progress,
+        )  # fmt: skip
+        return search.run(args.dimensions or args.default_dimensions, range(args.seeds)), name
+    finite = [D for D in args.dimensions or args.default_dimensions if math.isfinite(D)]
+    if way == ONE_NETWORK:
+        if len(finite) < 2:
+            raise ConfigError("one network for every D needs two finite --dimensions or more, the ends of its range")
+        settings["dimension_range"] = (min(finite), max(finite))
+    else:
+        settings["dimension"] = math.inf
+    with progress("training") as update:
+        model = fit(
+            adapter, train, folder=out / way, device=device, on_step=lambda at: update(at.step, at.steps), **settings
+        )
+    curve = _swept(args, model, train, compared, out)
+    return replace(curve, seconds=curve.seconds + model.history["seconds"]), name
+
+
+def _swept(args: argparse.Namespace, model: Model, train: Dataset, compared: Dataset, out: Path) -> Curve:
+    distance, cells = Distance(compared, args.measure), Cells(out / CELLS)
+    cells.describe({"model": model.history, **_protocol(args, distance)}, again=args.again)
+    curve = sweep(
+        model,
+        distance,
+        cells,
+        dimensions=_grid(model, args),
+        seeds=range(args.seeds),
+        count=args.count,
+        evaluations=args.evaluations,
+        watch=progress,
+    )
+    if curve.way != ANALYSIS or len(train) < LEAST:
+        return curve
+    batch = encoded(model.adapter, train.split(max(0.0, 1 - TRAJECTORIES / len(train)))[0], model.specs)
+    return curve_of(cells, ANALYSIS, noise_errors(model, batch, evaluations=args.evaluations))
+
+
+def _protocol(args: argparse.Namespace, distance: Distance) -> dict[str, Any]:
+    return {
+        "compared with": {"name": distance.data.name, "objects": len(distance.data)},
+        "measure": args.measure,
+        "count": args.count,
+        "evaluations": args.evaluations,
+    }
+
+
+def _data_of(model: Model, args: argparse.Namespace) -> Dataset:
+    return open_data(model.adapter, args.data, read_options(args)) if args.data else training_data(model, args)
+
+
+def _compared(model: Model, data: Dataset) -> Dataset:
+    """What the model has not seen of data, where that is enough to compare with; else all."""
+    parts = training_parts(model, data)
+    return parts[1] if parts is not None and len(parts[1]) >= ENOUGH else data
+
+
+def _out(args: argparse.Namespace, default: Path) -> Path:
+    return Path(args.out) if args.out else default
+
+
+def _facts(args: argparse.Namespace, name: str) -> dict[str, Cell]:
+    return {"data": name, "measure": args.measure, "samples a point": args.count, "seeds": args.seeds}
+
+
+def _show(curve: Curve) -> None:
+    lines: list[tuple[str, str, str]] = [
+        (named(D), written(*mean_and_spread(list(found.values()))), "alike" if D in curve.alike else "")
+        for D, found in curve.values.items()
+    ]
+    lines += [(named(D), f"{v:.3g}", "stopped early") for D, v in curve.stopped.items() if D not in curve.values]
+    show_table(("D", "distance", "beside the best"), lines)
+    if curve.errors is not None:
+        print(f"errors along the way suggest D = {float(f'{curve.errors.dimension:.2g}'):g}, a first guess")
+    print(curve)
+
+
+def _written(out: Path, report: Report) -> int:
+    print(f"Open {write(out / PAGE, report)} in a browser.")
+    return 0

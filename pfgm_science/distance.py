@@ -1,0 +1,72 @@
+"""How far samples are from data, in one figure: a measure of pfgm_science.metrics on the features of an adapter."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from pfgm_science import metrics
+from pfgm_science.data import Dataset
+from pfgm_science.errors import ConfigError, DataError
+from pfgm_science.model import Drawing, Model
+
+MEASURES: dict[str, Callable[[Any, Any], float]] = {
+    "frechet": metrics.frechet_distance,
+    "kernel": lambda a, b: metrics.kernel_distance(a, b, seed=0).value,
+    "sliced-wasserstein": lambda a, b: metrics.sliced_wasserstein(a, b, seed=0),
+}
+LEAST = 20  # objects that samples can be compared with
+
+
+class Distance:
+    """The distance of a model's samples to data: smaller is better.
+
+    data: what samples are compared with, and whose conditions they are asked for. measure: one of MEASURES.
+    Raises ConfigError for other measures, DataError for too few data.
+    """
+
+    def __init__(self, data: Dataset, measure: str = "frechet") -> None:
+        if measure not in MEASURES:
+            raise ConfigError(f"measure {measure!r} is not known; there are {', '.join(MEASURES)}")
+        if len(data) < LEAST:
+            raise DataError(f"{len(data)} objects to compare with: at least {LEAST} are needed")
+        self.data, self.measure = data, measure
+
+    def __call__(self, model: Model, count: int, how: Drawing) -> float:
+        """Of `count` samples, drawn in this way (see Model.sample), with the conditions of real objects at random."""
+        chosen = np.random.default_rng(how.get("seed", 0)).integers(len(self.data), size=count)
+        wanted = {spec.name for spec in model.specs}
+        condition = {name: np.asarray(value)[chosen] for name, value in self.data.condition.items() if name in wanted}
+        asked = Drawing(condition=condition) | how
+        return self.between(model, model.sample(count, **asked))
+
+    def between(self, model: Model, objects: Any) -> float:
+        """Of these objects, by the features of the model's adapter."""
+        if self._features is None or self._features[0] != model.adapter:
+            self._features = model.adapter, model.adapter.features(self.data.objects)
+        return float(MEASURES[self.measure](self._features[1], model.adapter.features(objects)))
+
+    _features: tuple[Any, Any] | None = None
+
+
+def mean_and_spread(values: Sequence[float]) -> tuple[float, float]:
+    """Mean and standard deviation over seeds; nan for the spread of a single one, inf where a value is."""
+    if not all(map(math.isfinite, values)):
+        return math.inf, math.nan
+    return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
+
+
+def written(mean: float, spread: float) -> str:
+    """ "1.23 ± 0.04", or the mean alone where there is no spread."""
+    if math.isnan(spread) or not math.isfinite(mean):
+        return f"{mean:.3g}"
+    digits = max(0, 2 - math.floor(math.log10(abs(mean)))) if mean else 2
+    return f"{mean:.{digits}f} ± {spread:.{digits}f}"
+
+
+def named(D: float) -> str:
+    """D as people read it."""
+    return "∞" if math.isinf(D) else f"{D:g}"

@@ -1,0 +1,106 @@
+"""How much noise is left in a trajectory beside how much should be: the error that decides which D a network wants.
+
+A sampler tells its network the nominal level sigma. The noise that is really in x differs from it, because the steps
+before were not exact. PFGM++ at D trains on noise whose variance is sigma^2 / kappa, of relative variance 2/D: a
+network at D expects errors of that size. So their second moment e^2 suggests D = 2 / e^2 (derived, docs/dimension.md).
+
+The noise in x cannot be seen, but measured: the network itself is the instrument. What it removes, ||x - Den(x,
+sigma)||^2, is calibrated on real data to which noise of known variance was added.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pfgm_science.batch import Batch, free_coordinates
+from pfgm_science.denoiser import Denoiser
+from pfgm_science.errors import DataError
+from pfgm_science.model import Model
+from pfgm_science.noise import StudentT
+
+# Variances of the noise, in those of the nominal level, at which the network is calibrated.
+RESPONSES = (0.25, 0.5, 0.7, 0.85, 1.0, 1.15, 1.4, 2.0, 4.0)
+LEAST = 8  # objects and trajectories
+
+
+@dataclass(frozen=True)
+class NoiseErrors:
+    """Errors of the variance of the noise along trajectories, a value a level: the log of what it is over sigma^2.
+
+    levels: sigma, falling; bias: the mean error, -0.1 where a tenth is missing; spread: its standard deviation beyond
+    that of the instrument; noise: that of the instrument itself, on noise of exactly the nominal level.
+    """
+
+    levels: tuple[float, ...]
+    bias: tuple[float, ...]
+    spread: tuple[float, ...]
+    noise: tuple[float, ...]
+
+    @property
+    def second_moment(self) -> float:
+        """Mean of e^2 over the levels, each counted by how well it is known."""
+        squares = np.square(self.bias) + np.square(self.spread)
+        return float(np.average(squares, weights=1 / (np.square(self.noise) + 1e-6)))
+
+    @property
+    def dimension(self) -> float:
+        """The D at which noise of exactly the nominal level would vary as much: 2 / e^2."""
+        return 2 / self.second_moment if self.second_moment > 0 else math.inf
+
+
+def noise_errors(
+    model: Model, batch: Batch, *, dimension: float = math.inf, evaluations: int | None = None, seed: int = 0
+) -> NoiseErrors:
+    """Measure the errors of a model's own trajectories at D; batch: real encoded data, as many as trajectories.
+
+    The network is the instrument, so one that cannot tell noise from data at a level says little of it: see `noise`.
+    Raises DataError for less than LEAST objects.
+    """
+    if len(batch) < LEAST:
+        raise DataError(f"{len(batch)} objects to measure noise with: at least {LEAST} are needed")
+    device = next(model.denoiser.parameters()).device
+    denoiser, batch = model.at(dimension), batch.to(device)
+    generator = torch.Generator().manual_seed(seed)
+    found: list[tuple[float, float, float, float]] = []
+    way = {"dimension": dimension, "evaluations": evaluations, "solver": "heun", "grid": "karras"}
+    for state in model.trajectory(batch, range(len(batch)), seed=seed, **way):  # type: ignore[arg-type]
+        if state.sigma > 0:
+            found.append((state.sigma, *_error(denoiser, state.x, state.sigma, batch, generator)))
+    levels, bias, spread, noise = zip(*found, strict=True)
+    return NoiseErrors(levels, bias, spread, noise)
+
+
+@torch.no_grad()
+def _error(
+    denoiser: Denoiser, x: Tensor, sigma: float, batch: Batch, generator: torch.Generator
+) -> tuple[float, float, float]:
+    """Bias and spread of the error of the noise in x, and the spread of the instrument."""
+    real = batch.values.to(x)
+    curve, exact = [], np.zeros(0)
+    for response in RESPONSES:
+        level = sigma * math.sqrt(response)
+        noisy = StudentT(math.inf).perturb(real, level, mask=batch.mask, generator=generator)
+        removed = _removed(denoiser, noisy, sigma, batch)
+        curve.append(removed.mean())
+        exact = removed if response == 1 else exact
+    rising = np.maximum.accumulate(curve) + 1e-9 * np.arange(len(curve))
+
+    def noise_in(removed: np.ndarray) -> np.ndarray:
+        return np.asarray(np.interp(removed, rising, np.log(RESPONSES)))
+
+    seen, known = noise_in(_removed(denoiser, x, sigma, batch)), noise_in(exact)
+    excess = max(float(seen.var(ddof=1) - known.var(ddof=1)), 0.0)
+    return float(seen.mean() - known.mean()), math.sqrt(excess), float(known.std(ddof=1))
+
+
+def _removed(denoiser: Denoiser, x: Tensor, sigma: float, batch: Batch) -> np.ndarray:
+    """log of ||x - Den||^2 / (N sigma^2): [batch]."""
+    error = x - denoiser(x, x.new_full((len(x),), sigma), batch.condition, batch.mask)
+    error = error if batch.mask is None else error * batch.mask.to(error)
+    squared = error.flatten(1).square().sum(1) / (free_coordinates(x, batch.mask) * sigma**2)
+    return np.asarray(squared.clamp(min=1e-12).log().double().cpu())

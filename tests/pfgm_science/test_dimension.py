@@ -1,0 +1,210 @@
+"""What a curve of distance against D says, how it is found, and what a cut search loses."""
+
+from __future__ import annotations
+
+import json
+import math
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from command import Pfgm
+
+from modalities.vectors.adapter import Vectors
+from modalities.vectors.datasets import moons
+from pfgm_science import search as search_module
+from pfgm_science.batch import Batch
+from pfgm_science.cells import Cells
+from pfgm_science.dimension import ANALYSIS, Curve, Watch, agreement, page, regret, sweep
+from pfgm_science.distance import Distance
+from pfgm_science.errors import ConfigError
+from pfgm_science.exact import Gaussian
+from pfgm_science.model import fit
+from pfgm_science.noise import StudentT
+from pfgm_science.noise_error import NoiseErrors, _error, noise_errors
+from pfgm_science.progress import Update, silent
+from pfgm_science.report import render
+from pfgm_science.search import Search
+
+INF = math.inf
+TINY: dict[str, Any] = {"steps": 8, "batch_size": 16, "network": {"width": 8, "depth": 1}}
+
+
+def curve(values: dict[float, list[float]]) -> Curve:
+    return Curve(ANALYSIS, {D: dict(enumerate(found)) for D, found in values.items()}, 1.0)
+
+
+def test_the_best_and_what_cannot_be_told_from_it() -> None:
+    # 8 is farther by 1 at every seed; 64 and inf differ by noise of both signs.
+    found = curve({8: [2.0, 3.1, 2.0], 64: [1.0, 2.0, 1.1], INF: [1.1, 1.95, 1.12]})
+    assert found.best == 64
+    assert found.alike == [64, INF]
+    assert found.interval == (64, INF)
+    assert "cannot be told" in str(found)
+    page_text = render(page(found, "Which D?", {"data": "none"}))
+    assert "∞" in page_text and "Distance against D" in page_text
+
+
+def test_seeds_are_compared_with_their_own_kind() -> None:
+    # A spread of 10 over seeds that all D share hides nothing.
+    found = curve({8: [1.0, 11.0, 21.0], 64: [1.5, 11.4, 21.6]})
+    assert found.alike == [8]
+
+
+def test_one_seed_tells_nothing_apart() -> None:
+    assert curve({8: [1.0], 64: [5.0]}).interval == (8, 64)
+
+
+def test_a_curve_needs_a_point() -> None:
+    with pytest.raises(ConfigError, match="nothing to choose"):
+        curve({})
+
+
+def test_distances_that_are_not_finite_are_the_worst() -> None:
+    found = curve({1: [INF, 1.0], 8: [2.0, 2.1]})
+    assert found.best == 8
+    assert json.loads(json.dumps(found.to_json()))["best"] == 8
+
+
+def test_agreement_and_regret() -> None:
+    truth = curve({8: [3.0], 64: [1.0], INF: [2.0]})
+    assert agreement(truth, curve({8: [30.0], 64: [10.0], INF: [20.0]})) == pytest.approx(1)
+    assert agreement(truth, curve({8: [1.0], 64: [3.0], INF: [2.0]})) == pytest.approx(-1)
+    assert math.isnan(agreement(truth, curve({8: [1.0]})))
+    assert regret(64, truth) == 0
+    assert regret(INF, truth) == 1
+    assert regret(7, truth) == 2  # the nearest D that was measured stands for it
+    assert regret(1e7, truth) == 1
+
+
+@pytest.mark.parametrize(("variance", "bias"), [(1.3, 0.262), (1.0, 0.0), (0.8, -0.223)])
+def test_wrong_noise_is_measured(variance: float, bias: float) -> None:
+    generator = torch.Generator().manual_seed(0)
+    y = torch.randn(400, 256, generator=generator, dtype=torch.float64)
+    noise = torch.randn(400, 256, generator=generator, dtype=torch.float64)
+    denoiser = Gaussian(torch.ones(256, dtype=torch.float64), INF)
+    found, spread, instrument = _error(denoiser, y + 3 * math.sqrt(variance) * noise, 3.0, Batch(y), generator)
+    # One trajectory tells its noise to about sqrt(2/256) = 0.09; 400 to 0.005. The curve is drawn through few points.
+    assert found == pytest.approx(bias, abs=0.03)
+    assert spread < 0.08
+    assert instrument == pytest.approx(math.sqrt(2 / 256), rel=0.3)
+
+
+def test_noise_of_the_family_is_found_to_vary_by_its_D() -> None:
+    generator = torch.Generator().manual_seed(0)
+    y = torch.randn(1000, 512, generator=generator, dtype=torch.float64)
+    x = StudentT(50.0).perturb(y, 3.0, generator=generator)
+    denoiser = Gaussian(torch.ones(512, dtype=torch.float64), INF)
+    bias, spread, noise = _error(denoiser, x, 3.0, Batch(y), generator)
+    # log(1 / kappa) has mean log(25) - psi(25) = 0.020 and standard deviation sqrt(psi1(25)) = 0.202 at D = 50.
+    assert (bias, spread) == pytest.approx((0.020, 0.202), abs=0.03)
+    assert NoiseErrors((3.0,), (bias,), (spread,), (noise,)).dimension == pytest.approx(48, abs=14)
+
+
+def test_an_exact_instrument_sees_no_error_where_there_is_none() -> None:
+    assert NoiseErrors((1.0,), (0.0,), (0.0,), (0.1,)).dimension == INF
+
+
+def test_analysis_of_a_model(tmp_path: Path) -> None:
+    data = moons(count=100, seed=0)
+    model = fit(Vectors(), data, dimension=INF, **TINY)
+    distance, cells = Distance(data), Cells(tmp_path / "cells.json")
+    found = sweep(model, distance, cells, dimensions=(8.0, INF), seeds=(0, 1), count=20, evaluations=4)
+    assert list(found.values) == [8.0, INF] and found.seconds > 0
+    assert sweep(model, distance, cells, dimensions=(8.0, INF), seeds=(0, 1), count=20).values == found.values
+    batch = model.adapter.encode(data.objects)[:32]
+    errors = noise_errors(model, batch, evaluations=5)
+    assert np.isfinite(errors.bias).all() and all(a > b for a, b in zip(errors.levels, errors.levels[1:], strict=False))
+    alone = fit(Vectors(), data, dimension=64, **TINY)
+    with pytest.raises(ConfigError, match="D = 64 alone"):
+        sweep(alone, distance, cells)
+
+
+def searching(folder: Path, watch: Watch = silent) -> Search:
+    data = moons(count=100, seed=0)
+    return Search(Vectors(), data, Distance(data), folder, {**TINY, "validation": 0.0}, 20, 4, watch=watch)
+
+
+def test_a_killed_search_loses_the_running_trial_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = searching(tmp_path / "whole").run((8.0, 64.0, INF), (0, 1))
+    assert whole.values and all(set(found) == {0, 1} for found in whole.values.values())
+    assert {*whole.values, *whole.stopped} == {8.0, 64.0, INF}
+
+    begun: list[str] = []
+
+    @contextmanager
+    def killed(description: str) -> Iterator[Update]:
+        begun.append(description)
+
+        def update(done: int, total: int) -> None:
+            if len(begun) == 2 and done == 1:
+                raise KeyboardInterrupt
+
+        yield update
+
+    monkeypatch.setattr(search_module, "_process", lambda: f"{socket.gethostname()}:999999999")
+    with pytest.raises(KeyboardInterrupt):
+        searching(tmp_path / "cut", killed).run((8.0, 64.0, INF), (0, 1))
+    after: list[str] = []
+
+    @contextmanager
+    def noted(description: str) -> Iterator[Update]:
+        after.append(description)
+        yield lambda done, total: None
+
+    found = searching(tmp_path / "cut", noted).run((8.0, 64.0, INF), (0, 1))
+    assert (found.values, found.stopped) == (whole.values, whole.stopped)
+    assert begun[0] not in after and begun[1] in after
+    after.clear()
+    assert searching(tmp_path / "cut", noted).run((8.0, 64.0, INF), (0, 1)).values == whole.values
+    assert after == []
+
+
+def test_a_search_does_not_mix_settings(tmp_path: Path) -> None:
+    searching(tmp_path).run((8.0,), (0,))
+    other = searching(tmp_path)
+    with pytest.raises(ConfigError, match="count"):
+        Search(other.adapter, other.data, other.distance, tmp_path, other.settings, 30, 4).run((8.0,), (0,))
+
+
+def test_trials_of_living_processes_are_left_alone(tmp_path: Path) -> None:
+    optuna = pytest.importorskip("optuna")
+    looked = searching(tmp_path)
+    looked.run((8.0,), (0,))
+    study = looked._study(optuna)
+    study.enqueue_trial({}, user_attrs={"D": "64", "seed": 0})
+    trial = looked._next(optuna, study, (0,))
+    search_module._take_back(optuna, study)
+    assert study.trials[trial.number].state is optuna.trial.TrialState.RUNNING
+
+
+@pytest.mark.parametrize("way", ["one-network", "analysis", "search"])
+def test_command_on_data(pfgm: Pfgm, tmp_path: Path, way: str) -> None:
+    words = ["find-d", "vectors", "moons", "--way", way, "--steps", 8, "--dimensions", "8,64,inf", "--count", 20]
+    more = ["--seeds", 2, "--evaluations", 4, "--set", "network.width=8", "--out", tmp_path]
+    answer = pfgm(*words, *more)
+    assert answer.code == 0, answer.err
+    assert "best D = " in answer.out and ("suggest D" in answer.out) == (way == "analysis")
+    assert json.loads((tmp_path / "result.json").read_text())["way"] == way
+    assert "Distance against D" in (tmp_path / "report.html").read_text()
+    assert pfgm(*words, *more).out == answer.out
+
+
+def test_command_on_a_run(pfgm: Pfgm, tmp_path: Path) -> None:
+    data = moons(count=100, seed=0)
+    fit(Vectors(), data, dimension_range=(8, 64), **TINY).save(tmp_path / "range.safetensors")
+    fit(Vectors(), data, dimension=64, **TINY).save(tmp_path / "alone.safetensors")
+    words = ["--count", 20, "--seeds", 2, "--evaluations", 4]
+    answer = pfgm("find-d", tmp_path / "range.safetensors", "moons", *words, "--out", tmp_path / "page")
+    assert answer.code == 0, answer.err
+    rows = [line.split()[0] for line in answer.out.splitlines() if line.strip()[:1] in "83162∞" and line.strip()]
+    assert rows == ["8", "32", "∞"]
+    alone = pfgm("find-d", tmp_path / "alone.safetensors", "moons", *words)
+    assert alone.code == 2 and "D = 64 alone" in alone.err
+    wrong = pfgm("find-d", tmp_path / "range.safetensors", "moons", "--way", "search")
+    assert wrong.code == 2 and "modality and data" in wrong.err
