@@ -24,6 +24,7 @@ from torch import Tensor
 
 import modalities.audio
 from benchmarks import sweeps, tables
+from benchmarks.audio_page import Draw, listening_page
 from benchmarks.audio_peers import PeerAudio
 from benchmarks.runner import Benchmark, Table, machine, parser, shipped, trained
 from modalities.audio import judges
@@ -38,7 +39,7 @@ from modalities.audio.pitch import Tones
 from pfgm_science.data import Dataset
 from pfgm_science.errors import PfgmError
 from pfgm_science.metrics import frechet_distance
-from pfgm_science.model import Model
+from pfgm_science.model import MODEL_FILE, Drawing, Model, load
 from pfgm_science.progress import progress
 from pfgm_science.shipped import FOLDER
 
@@ -66,6 +67,7 @@ EXAMPLES = """  pfgm benchmark audio representations   MDCT, STFT, log-mel, wave
   pfgm benchmark audio headline          the long run and the floor
   pfgm benchmark audio gaps              50 ms filled in, beside a straight line and silence
   pfgm benchmark audio speed             samples a second at 35, 18 and 10 evaluations
+  pfgm benchmark audio listen            a page with players: classes, a row per D and per number of steps
   pfgm benchmark audio ship              the long run on the CC-BY speaker into the package"""
 
 
@@ -81,7 +83,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def representations(arguments: argparse.Namespace) -> None:
-    """Each representation with a network of its kind, and other people's networks, for as many operations of training."""
+    """Each representation with a network of its kind, and other people's networks, at equal operations of training."""
     table, task = _table("representations", arguments, SHORT, count=FEWER), task_named(arguments.data)
     _floor(table, task)
     budget = SHORT["steps"] * operations(Audio(), task.train, {})
@@ -145,6 +147,29 @@ def speed(arguments: argparse.Namespace) -> None:
         if table.find(key) is None:
             table.cell(key, partial(task.measure, headline_model(arguments), seed, evaluations=evaluations))
     print(tables.render(table.path.stem, arguments.results))
+
+
+def listen(arguments: argparse.Namespace) -> None:
+    """The page to listen to, of the long run and, where the sweep has trained one, of one network for every D."""
+    task, model = task_named(arguments.data), headline_model(arguments)
+    run = arguments.runs / f"{arguments.data}-any-seed0" / MODEL_FILE
+    every = (_drawing(load(run)), sweeps.DIMENSIONS) if run.exists() else None
+    reference = task.reference
+    page = listening_page(
+        arguments.runs / f"{arguments.data}.html",
+        arguments.data,
+        (reference.real, task.held_out.condition["label"]),
+        reference.train or [],
+        reference.spaces[next((name for name in reference.spaces if name in judges.EMBEDDINGS), "log-mel")],
+        _drawing(model),
+        every,
+    )
+    print(f"Open {page} in a browser.")
+
+
+def _drawing(model: Model) -> Draw:
+    """Sounds of these classes, drawn by a model."""
+    return lambda labels, how: model.sample(len(labels), **Drawing(condition={"label": list(labels)}) | how)
 
 
 def ship(arguments: argparse.Namespace) -> None:
@@ -402,6 +427,7 @@ STUDIES: dict[str, Callable[[argparse.Namespace], None]] = {
     "headline": headline,
     "gaps": gaps,
     "speed": speed,
+    "listen": listen,
     "ship": ship,
 }
 BENCHMARK = Benchmark("audio", "sounds against D, representations, other networks and held-out clips", main)

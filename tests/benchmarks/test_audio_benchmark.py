@@ -137,6 +137,17 @@ def test_a_set_without_a_frozen_classifier_has_no_figures_of_classes(
     assert "class accuracy" not in figures and figures["log-mel Frechet"] > 0
 
 
+def test_the_page_has_players_per_class_dimension_and_number_of_steps(tmp_path: Path) -> None:
+    runs = ["--runs", str(tmp_path / "runs"), "--results", str(tmp_path)]
+    assert audio.main(["sweep", *runs, "--seeds", "0", "--ways", "one-network", "--dimensions", "64"]) == 0
+    assert audio.main(["listen", *runs]) == 0
+    page = (tmp_path / "runs" / "syllables.html").read_text()
+    classes = len(set(audio.task_named("tones").held_out.condition["label"]))
+    columns = min(classes, 5)
+    assert page.count("<audio ") == 3 * classes + (5 + 4) * columns
+    assert "A row per D" in page and "5 evaluations" in page
+
+
 def test_tones_and_speakers_of_a_label() -> None:
     labels = np.array(["speaker-3-tone-1", "tone-4"])
     assert audio.tone_of(labels).tolist() == ["tone-1", "tone-4"]
