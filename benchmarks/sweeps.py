@@ -1,4 +1,4 @@
-"""Short runs over D that several benchmarks share: trained at each D, and one network for every D."""
+"""Short runs over D that several benchmarks share: trained at each D, one network for all, a diffusion model at D."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from pfgm_science.model import Model
 
 DIMENSIONS = (64.0, 128.0, 512.0, 2048.0, math.inf)
 DIMENSION_RANGE = (32.0, 4096.0)
+WAYS = ("trained", "one-network", "at-dimension")
 
 
 def arguments(built: argparse.ArgumentParser, seeds: tuple[int, ...] = (0, 1)) -> None:
@@ -24,7 +25,7 @@ def arguments(built: argparse.ArgumentParser, seeds: tuple[int, ...] = (0, 1)) -
     built.add_argument(
         "--seeds", type=int, nargs="+", default=list(seeds), help="of training and sampling, in the sweep"
     )
-    built.add_argument("--ways", nargs="+", choices=("trained", "one-network"), default=("trained", "one-network"))
+    built.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS)
 
 
 def sweep(
@@ -35,12 +36,19 @@ def sweep(
     settings: Mapping[str, Any],
     measure: Callable[[Model, int, float], Mapping[str, Any]],
     prefix: str,
+    bounds: tuple[float, float] = DIMENSION_RANGE,
 ) -> None:
-    """Fill a table with runs trained at each D, and one network for every D. prefix: of the names of the runs."""
+    """Fill a table with runs in each way, drawn at each D. prefix: of the names of the runs. bounds: of the D
+    that one network is trained for.
+
+    The network that was trained at D = inf draws at every D with as many evaluations, each of two calls.
+    """
     for seed, way, D in product(chosen.seeds, chosen.ways, chosen.dimensions):
         key = {"way": way, "D": D, "seed": seed}
-        if table.find(key) is None:
-            of = {"dimension": D} if way == "trained" else {"dimension": 512.0, "dimension_range": DIMENSION_RANGE}
-            run = f"{prefix}{f'd{D:g}' if way == 'trained' else 'any'}-seed{seed}"
+        if table.find(key) is None and not (way == "at-dimension" and math.isinf(D)):
+            trained_at = math.inf if way == "at-dimension" else D
+            one = {"dimension": math.sqrt(bounds[0] * bounds[1]), "dimension_range": bounds}
+            of = one if way == "one-network" else {"dimension": trained_at}
+            run = f"{prefix}{'any' if way == 'one-network' else f'd{trained_at:g}'}-seed{seed}"
             model = trained(chosen, run, adapter, train, {**settings, **of, "seed": seed})
             table.cell(key, partial(measure, model, seed, D))

@@ -14,12 +14,13 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from benchmarks import agreement
 from benchmarks.runner import RESULTS, Table, dimension_text, published, written
 from pfgm_science.files import write_bytes
 from pfgm_science.solvers import SOLVERS
 
 ROOT = Path(__file__).parent.parent
-PAGES = ("README.md", "docs/benchmarks.md", "docs/physics.md")
+PAGES = ("README.md", "docs/benchmarks.md", "docs/physics.md", "docs/dimension.md")
 MARK = re.compile(r"(<!-- table: ([\w-]+) -->\n)(.*?)(<!-- end of table -->)", re.DOTALL)
 EVALUATIONS = (35, 19, 9, 5)
 WAYS = {"trained": "trained at D", "one-network": "one network for every D", "at-dimension": "the D = inf network at D"}
@@ -679,6 +680,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "rna-structures": structures,
     **{f"audio-{study}": audio(f"audio-{study}", AUDIO_FIGURES["syllables"]) for study in AUDIO_STUDIES},
     **{f"audio-{study}-drums": audio(f"audio-{study}-drums", AUDIO_FIGURES["drums"]) for study in AUDIO_STUDIES},
+    "dimension-agreement": lambda results: markdown(agreement.HEADER, agreement.rows(results)),
     "audio-gaps": audio_gaps("audio-gaps", "speech"),
     "audio-gaps-drums": audio_gaps("audio-gaps-drums", "effects"),
     **{f"rna-{study}": sequences(f"rna-{study}", RNA_FIGURES) for study in RNA_STUDIES},

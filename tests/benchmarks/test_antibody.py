@@ -66,10 +66,10 @@ def test_the_long_run_stands_above_its_ladder(tmp_path: Path) -> None:
     assert "| D = 512, stochastic |" in shown and "| pairs of neighbours |" in shown
 
 
-def test_the_sweep_has_both_ways(tmp_path: Path) -> None:
+def test_the_sweep_has_every_way(tmp_path: Path) -> None:
     words = ["sweep", "--dimensions", "64", "inf", "--seeds", "0"]
     assert antibody.main([*words, "--runs", str(tmp_path / "runs"), "--results", str(tmp_path)]) == 0
-    assert len(Table("antibody-sweep", tmp_path).cells) == 4
+    assert len(Table("antibody-sweep", tmp_path).cells) == 5
     shown = tables.render("antibody-sweep", tmp_path)
     assert "one network for every D, D = inf" in shown
 

@@ -1,0 +1,138 @@
+"""Do the cheap ways to D agree with networks that are trained at each? From the tables of the sweeps, per domain.
+
+One figure of each sweep stands for the distance to data, named before the comparison was made: the one that its domain
+judges by first, where lower is better (a share of what is valid is taken from 1).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.runner import RESULTS, Table, dimension_text
+from pfgm_science.dimension import ANALYSIS, ONE_NETWORK, SEARCH, Curve, agreement, regret
+
+TRAINED = "trained"
+CHEAP = {"one-network": ONE_NETWORK, "at-dimension": ANALYSIS}  # as the tables of the sweeps call them
+DRAWS, SEED = 2000, 0
+
+
+@dataclass(frozen=True)
+class Source:
+    """A sweep: whose data, which table, which figure, and what else a cell's key must hold. share: more is better.
+
+    finite: what the key must hold in place of `key` where a diffusion network draws at finite D.
+    """
+
+    data: str
+    table: str
+    figure: str
+    share: bool = False
+    key: Mapping[str, Any] = field(default_factory=dict)
+    finite: Mapping[str, Any] | None = None
+
+
+SOURCES = (
+    # Its cells count calls of the network: 35 of them are 17 evaluations at finite D, beside 19 of the others.
+    Source("mnist5k", "images-sweep", "frechet_classifier", key={"evaluations": 19}, finite={"evaluations": 35}),
+    Source("planar-20", "graphs-sweep-planar-20", "vun", share=True),
+    Source("tree-20", "graphs-sweep-tree-20", "vun", share=True),
+    Source("airrdb", "antibody-sweep", "W1 log likelihood"),
+    Source("abnativ-vh", "antibody-sweep-abnativ-vh", "W1 log likelihood"),
+    Source("trna", "rna-sweep-trna", "W1 bits"),
+    Source("5s-rrna", "rna-sweep-5s-rrna", "W1 bits"),
+    Source("syllables", "audio-sweep", "speech Frechet"),
+    *(
+        Source(f"digits, {network} network, {steps} steps", f"dimension-digits-{network}-{steps}", "frechet")
+        for network in ("small", "large")
+        for steps in (200, 1500)
+    ),
+)
+
+
+def curves(source: Source, results: Path = RESULTS) -> dict[str, Curve]:
+    """The curve of each way that was measured, by its name in the table."""
+    table = Table(source.table, results)
+    found = {}
+    for way, name in {TRAINED: SEARCH, **CHEAP}.items():
+        values: dict[float, dict[int, float]] = {}
+        finite = source.finite if way == "at-dimension" and source.finite is not None else source.key
+        cells = table.select(way=way, **finite)
+        if way == "at-dimension":  # at infinity it is the network that was trained there
+            cells = cells + table.select(way=TRAINED, D=math.inf, **source.key)
+        for cell in sorted(cells, key=lambda cell: float(cell["key"]["D"])):
+            value = cell["figures"].get(source.figure)
+            if value is not None:
+                value = 1 - float(value) if source.share else float(value)
+                values.setdefault(float(cell["key"]["D"]), {})[cell["key"]["seed"]] = value
+        if len(values) > 2:
+            found[way] = Curve(name, values, 0.0)
+    return found
+
+
+def spread(curve: Curve) -> float:
+    """Standard deviation over seeds, pooled over D; nan where each D has a single seed."""
+    found = [list(values.values()) for values in curve.values.values() if len(values) > 1]
+    free = sum(len(values) - 1 for values in found)
+    squares = sum(float(np.var(values, ddof=1)) * (len(values) - 1) for values in found)
+    return math.sqrt(squares / free) if free else math.nan
+
+
+def interval(first: Curve, second: Curve) -> tuple[float, float]:
+    """95% of the rank correlation when each mean is redrawn with the error that its seeds leave; nan with one seed."""
+    rng = np.random.default_rng(SEED)
+    if math.isnan(spread(first)) or math.isnan(spread(second)):
+        return math.nan, math.nan
+
+    def redrawn(curve: Curve) -> Curve:
+        values = {
+            D: {0: curve.mean(D) + spread(curve) / math.sqrt(len(found)) * rng.standard_normal()}
+            for D, found in curve.values.items()
+        }
+        return Curve(curve.way, values, 0.0)
+
+    drawn = [agreement(redrawn(first), redrawn(second)) for _ in range(DRAWS)]
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def rows(results: Path = RESULTS) -> list[list[str]]:
+    """A row for each sweep and cheap way: what it picks, how its ranks agree, and what the pick costs in the figure."""
+    made = []
+    for source in SOURCES:
+        found = curves(source, results)
+        truth = found.get(TRAINED)
+        if truth is None:
+            continue
+        low, high = truth.interval
+        for way in CHEAP:
+            if way not in found:
+                continue
+            curve = found[way]
+            bounds = interval(truth, curve)
+            said = "" if math.isnan(bounds[0]) else f" ({bounds[0]:.1f} to {bounds[1]:.1f})"
+            made.append(
+                [
+                    source.data,
+                    source.figure if not source.share else f"1 - {source.figure}",
+                    f"{dimension_text(truth.best)} ({dimension_text(low)} to {dimension_text(high)})",
+                    curve.way.replace("-", " "),
+                    dimension_text(curve.best),
+                    f"{agreement(truth, curve):.2f}{said}",
+                    f"{regret(curve.best, truth):.3g}",
+                    "-" if math.isnan(spread(truth)) else f"{spread(truth):.3g}",
+                    f"1/{len(truth.values)}",
+                ]
+            )
+    return made
+
+
+HEADER = (
+    "data", "figure", "best D, trained at each (alike)", "way", "its pick", "rank correlation (95%)",
+    "regret", "spread over seeds", "networks trained",
+)  # fmt: skip

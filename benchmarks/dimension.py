@@ -1,0 +1,111 @@
+"""The sweet spot: do the cheap ways to D agree with networks that are trained at each D?
+
+`agreement` reads the tables of the sweeps of every domain and measures nothing. `digits` trains networks of two sizes
+for two budgets at each D, because the theory says that a worse network wants a smaller D; beside each curve stands the
+D that the errors of the diffusion network along its own trajectories suggest.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from benchmarks import images, sweeps, tables
+from benchmarks.runner import Benchmark, Table, dimension_argument, machine, parser, trained
+from modalities.images.adapter import Images
+from pfgm_science.data import Dataset
+from pfgm_science.metrics import frechet_distance
+from pfgm_science.model import Model, encoded
+from pfgm_science.noise_error import noise_errors
+
+DIMENSIONS = (4.0, 16.0, 64.0, 256.0, math.inf)
+BOUNDS = (2.0, 1024.0)  # of the network for every D
+COUNT, EVALUATIONS, TRAJECTORIES = 1000, 35, 128
+NETWORKS: dict[str, dict[str, Any]] = {
+    "small": {"kind": "unet", "channels": 4, "multipliers": [1, 2], "blocks": 1, "patch": 1},
+    "large": {"kind": "unet", "channels": 24, "multipliers": [1, 2], "blocks": 1, "patch": 1},
+}
+STEPS = (200, 1500)
+TRAINING: dict[str, Any] = {"batch_size": 64, "learning_rate": 2e-3, "ema_half_life": 5_000}
+
+EXAMPLES = """  pfgm benchmark dimension agreement              from the tables of the sweeps; nothing is measured
+  pfgm benchmark dimension digits                 two networks, two budgets, every D (goes on where it was cut)
+  pfgm benchmark dimension digits --networks small --steps 200 --seeds 0"""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Entry of `pfgm benchmark dimension`."""
+    built = parser("dimension", "Which D: cheap ways beside networks that are trained at each.", EXAMPLES)
+    built.add_argument("study", choices=list(STUDIES), help="what to show or measure")
+    built.add_argument("--networks", nargs="+", choices=list(NETWORKS), default=list(NETWORKS))
+    built.add_argument("--steps", nargs="+", type=int, default=list(STEPS), help="budgets (default: %(default)s)")
+    built.add_argument("--dimensions", type=dimension_argument, nargs="+", default=list(DIMENSIONS), metavar="D")
+    built.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    built.add_argument("--ways", nargs="+", choices=sweeps.WAYS, default=sweeps.WAYS)
+    arguments = built.parse_args(argv)
+    STUDIES[arguments.study](arguments)
+    return 0
+
+
+def agreement(arguments: argparse.Namespace) -> None:
+    """The table that is made from those of the sweeps."""
+    print(tables.render("dimension-agreement", arguments.results))
+
+
+def digits(arguments: argparse.Namespace) -> None:
+    """Digits without classes: a table for each network and budget, as the sweeps of the other domains have it."""
+    train = replace(images.data("digits")[0], condition={})
+    for network, steps in product(arguments.networks, arguments.steps):
+        name = f"digits-{network}-{steps}"
+        table = Table(f"dimension-{name}", arguments.results)
+        settings = TRAINING | {"steps": steps, "network": NETWORKS[network]}
+        table.describe(
+            {"data": "digits", "training": settings, "count": COUNT, "evaluations": EVALUATIONS},
+            again=arguments.again,
+            command=f"pfgm benchmark dimension digits --networks {network} --steps {steps}",
+            machine=machine(arguments.device),
+        )
+        measure = partial(_measured, train)
+        sweeps.sweep(table, arguments, Images(), train, settings, measure, f"{name}-", BOUNDS)
+        for seed in arguments.seeds:
+            key = {"errors": "along the way", "seed": seed}
+            if table.find(key) is None:
+                run = f"{name}-dinf-seed{seed}"
+                model = trained(arguments, run, Images(), train, settings | {"dimension": math.inf, "seed": seed})
+                table.cell(key, partial(_errors, model, train, seed))
+    print(tables.render("dimension-agreement", arguments.results))
+
+
+def _measured(train: Dataset, model: Model, seed: int, D: float) -> dict[str, float]:
+    """Frechet distance to the training digits, in the features of the frozen classifier of digits."""
+    started = time.monotonic()
+    drawn = model.sample(COUNT, seed=1000 + seed, dimension=D, evaluations=EVALUATIONS, batch_size=COUNT)
+    seconds = time.monotonic() - started
+    judge = images.judge("digits")
+    real, found = (judge.judge(np.asarray(each))[0] for each in (train.objects, drawn))
+    return {"frechet": frechet_distance(real, found), "seconds": round(seconds, 2)}
+
+
+def _errors(model: Model, train: Dataset, seed: int) -> dict[str, Any]:
+    rows = np.random.default_rng(seed).permutation(len(train))[:TRAJECTORIES]
+    batch = encoded(model.adapter, train.take(rows), model.specs)
+    found = noise_errors(model, batch, evaluations=EVALUATIONS, seed=seed)
+    return {
+        "second moment": found.second_moment,
+        "D": found.dimension,
+        "levels": list(found.levels),
+        "bias": list(found.bias),
+        "spread": list(found.spread),
+    }
+
+
+STUDIES: dict[str, Callable[[argparse.Namespace], None]] = {"agreement": agreement, "digits": digits}
+BENCHMARK = Benchmark("dimension", "which D: cheap ways beside networks that are trained at each", main)

@@ -1,0 +1,73 @@
+"""What the tables of the sweeps say of the ways to D, and the study on digits with tiny networks."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+
+from benchmarks import agreement, dimension, tables
+from benchmarks.agreement import Source
+from benchmarks.runner import Table
+
+SOURCE = Source("sounds", "sweep-of-sounds", "error")
+
+
+def fill(tmp_path: Path, way: str, values: dict[float, list[float]], figure: str = "error", **key: object) -> None:
+    table = Table(SOURCE.table, tmp_path)
+    for D, found in values.items():
+        for seed, value in enumerate(found):
+            table.cell({"way": way, "D": D, "seed": seed, **key}, lambda value=value: {figure: value})  # type: ignore[misc]
+
+
+def test_a_row_says_what_is_picked_and_what_that_costs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(agreement, "SOURCES", (SOURCE,))
+    fill(tmp_path, "trained", {8: [3.0, 3.2], 64: [1.0, 1.1], math.inf: [2.0, 2.1]})
+    fill(tmp_path, "one-network", {8: [30.0], 64: [20.0], math.inf: [10.0]})
+    ((data, figure, best, way, pick, correlation, lost, spread, cost),) = agreement.rows(tmp_path)
+    assert (data, figure, way, pick, correlation) == ("sounds", "error", "one network", "inf", "0.50")
+    assert best == "64 (64 to 64)" and cost == "1/3"
+    assert float(lost) == pytest.approx(1.0) and float(spread) == pytest.approx(0.1, abs=0.01)
+    assert "| sounds |" in tables.render("dimension-agreement", tmp_path)
+
+
+def test_a_diffusion_network_is_at_infinity_what_it_was_trained_as(tmp_path: Path) -> None:
+    fill(tmp_path, "trained", {8: [3.0], 64: [1.0], math.inf: [2.0]})
+    fill(tmp_path, "at-dimension", {8: [5.0], 64: [4.0]})
+    found = agreement.curves(SOURCE, tmp_path)
+    assert list(found["at-dimension"].values) == [8, 64, math.inf]
+    assert found["at-dimension"].best == math.inf
+    assert "one-network" not in found
+
+
+def test_shares_count_upside_down_and_keys_are_told_apart(tmp_path: Path) -> None:
+    source = Source("graphs", SOURCE.table, "valid", share=True, key={"n": 19}, finite={"n": 35})
+    for n, better in ((19, 0.9), (35, 0.5)):
+        fill(tmp_path, "trained", {8: [0.2], 64: [0.3], math.inf: [better]}, "valid", n=n)
+        fill(tmp_path, "at-dimension", {8: [better - 0.1], 64: [better]}, "valid", n=n)
+    found = agreement.curves(source, tmp_path)
+    assert found["trained"].mean(math.inf) == pytest.approx(0.1)
+    assert [found["at-dimension"].mean(D) for D in (8, 64, math.inf)] == pytest.approx([0.6, 0.5, 0.1])
+
+
+def test_ranks_that_are_clear_have_a_narrow_interval(tmp_path: Path) -> None:
+    fill(tmp_path, "trained", {8: [3.0, 3.001], 64: [1.0, 1.001], 512: [1.5, 1.501], math.inf: [2.0, 2.001]})
+    first = agreement.curves(SOURCE, tmp_path)["trained"]
+    assert agreement.interval(first, first) == (pytest.approx(1), pytest.approx(1))
+    assert agreement.spread(first) == pytest.approx(0.001 / math.sqrt(2))
+
+
+def test_digits_fill_a_table_of_the_same_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dimension, "COUNT", 60)
+    monkeypatch.setattr(dimension, "EVALUATIONS", 3)
+    monkeypatch.setattr(dimension, "TRAJECTORIES", 16)
+    words = ["digits", "--networks", "small", "--steps", "2", "--seeds", "0", "--dimensions", "4", "64", "inf"]
+    folders = ["--runs", str(tmp_path / "runs"), "--results", str(tmp_path)]
+    assert dimension.main([*words, *folders]) == 0
+    table = Table("dimension-digits-small-2", tmp_path)
+    assert len(table.cells) == 3 + 3 + 2 + 1
+    found = agreement.curves(Source("digits", table.path.stem, "frechet"), tmp_path)
+    assert set(found) == {"trained", "one-network", "at-dimension"}
+    (errors,) = table.select(errors="along the way")
+    assert len(errors["figures"]["levels"]) == len(errors["figures"]["bias"])
