@@ -2,7 +2,8 @@
 
 `agreement` reads the tables of the sweeps of every domain and measures nothing. `digits` trains networks of two sizes
 for two budgets at each D, because the theory says that a worse network wants a smaller D; beside each curve stands the
-D that the errors of the diffusion network along its own trajectories suggest.
+D that the errors of the diffusion network along its own trajectories suggest. `preconditioning` compares what networks
+are told of their noise at small D.
 """
 
 from __future__ import annotations
@@ -22,12 +23,14 @@ from benchmarks import images, sweeps, tables
 from benchmarks.runner import Benchmark, Table, dimension_argument, machine, parser, trained
 from modalities.images.adapter import Images
 from pfgm_science.data import Dataset
+from pfgm_science.denoiser import PRECONDITIONINGS
 from pfgm_science.metrics import frechet_distance
 from pfgm_science.model import Model, encoded
 from pfgm_science.noise_error import noise_errors
 
 DIMENSIONS = (4.0, 16.0, 64.0, 256.0, math.inf)
 BOUNDS = (2.0, 1024.0)  # of the network for every D
+PRECONDITIONED = (1.0, 4.0, 16.0, 64.0)
 COUNT, EVALUATIONS, TRAJECTORIES = 1000, 35, 128
 NETWORKS: dict[str, dict[str, Any]] = {
     "small": {"kind": "unet", "channels": 4, "multipliers": [1, 2], "blocks": 1, "patch": 1},
@@ -38,6 +41,7 @@ TRAINING: dict[str, Any] = {"batch_size": 64, "learning_rate": 2e-3, "ema_half_l
 
 EXAMPLES = """  pfgm benchmark dimension agreement              from the tables of the sweeps; nothing is measured
   pfgm benchmark dimension digits                 two networks, two budgets, every D (goes on where it was cut)
+  pfgm benchmark dimension preconditioning        EDM's, the variance's, and what x shows
   pfgm benchmark dimension digits --networks small --steps 200 --seeds 0"""
 
 
@@ -84,6 +88,29 @@ def digits(arguments: argparse.Namespace) -> None:
     print(tables.render("dimension-agreement", arguments.results))
 
 
+def preconditioning(arguments: argparse.Namespace) -> None:
+    """What the network is told of the noise, at small D: the small network of digits, the longer budget."""
+    train = replace(images.data("digits")[0], condition={})
+    settings = TRAINING | {"steps": STEPS[-1], "network": NETWORKS["small"]}
+    table = Table("dimension-preconditioning", arguments.results)
+    table.describe(
+        {"data": "digits", "training": settings, "count": COUNT, "evaluations": EVALUATIONS},
+        again=arguments.again,
+        command="pfgm benchmark dimension preconditioning",
+        machine=machine(arguments.device),
+    )
+    for seed, name, D in product(arguments.seeds, PRECONDITIONINGS, PRECONDITIONED):
+        if name == "matched" and D <= 2:  # the noise has no variance
+            continue
+        key = {"preconditioning": name, "D": D, "seed": seed}
+        if table.find(key) is None:
+            of = {"dimension": D, "preconditioning": name, "seed": seed}
+            # The runs of the study on digits, where it has them.
+            run = f"digits-small-{STEPS[-1]}-d{D:g}-seed{seed}" + ("" if name == "edm" else f"-{name}")
+            table.cell(key, partial(_measured, train, trained(arguments, run, Images(), train, settings | of), seed, D))
+    print(tables.render("dimension-preconditioning", arguments.results))
+
+
 def _measured(train: Dataset, model: Model, seed: int, D: float) -> dict[str, float]:
     """Frechet distance to the training digits, in the features of the frozen classifier of digits."""
     started = time.monotonic()
@@ -107,5 +134,9 @@ def _errors(model: Model, train: Dataset, seed: int) -> dict[str, Any]:
     }
 
 
-STUDIES: dict[str, Callable[[argparse.Namespace], None]] = {"agreement": agreement, "digits": digits}
+STUDIES: dict[str, Callable[[argparse.Namespace], None]] = {
+    "agreement": agreement,
+    "digits": digits,
+    "preconditioning": preconditioning,
+}
 BENCHMARK = Benchmark("dimension", "which D: cheap ways beside networks that are trained at each", main)

@@ -1,29 +1,43 @@
-"""Robustness of the exact field to errors in the state: the table of docs/physics.md, section 7.
+"""Robustness: of the exact field to errors in the state, and of the trained networks of several domains to troubles.
 
-Gaussian data on a 64-dimensional subspace of N = 3072, standard deviations log-spaced from 2 to 0.02; Heun with 18
-steps; before each step x += alpha sigma z. Figure: Frechet distance in the plane between samples and fresh data.
-The effect is the paper's (PFGM++, arXiv 2302.04265, section 5); that it belongs to the field itself, and needs no
-network, is what this shows.
+The exact field is the table of docs/physics.md, section 7: Gaussian data on a 64-dimensional subspace of N = 3072,
+standard deviations log-spaced from 2 to 0.02; Heun with 18 steps; before each step x += alpha sigma z. Figure: Frechet
+distance in the plane between samples and fresh data. The effect is the paper's (PFGM++, arXiv 2302.04265, section 5);
+that it belongs to the field itself, and needs no network, is what this shows. The trained networks are those of the
+sweeps of their domains, one trained at each D; the troubles those of `pfgm robustness`.
 """
 
 from __future__ import annotations
 
+import argparse
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks import tables
-from benchmarks.runner import Benchmark, Table, dimension_argument, machine, parser
+from benchmarks import antibody, audio, dimension, images, rna, tables
+from benchmarks.runner import Benchmark, Table, dimension_argument, machine, parser, trained
+from modalities.audio.adapter import Audio
+from modalities.images.adapter import Images
+from modalities.sequences.adapter import Sequences
+from pfgm_science.adapters import Adapter
 from pfgm_science.batch import Condition
+from pfgm_science.data import Dataset
 from pfgm_science.denoiser import Denoiser
+from pfgm_science.distance import Distance
 from pfgm_science.exact import Gaussian
 from pfgm_science.metrics import frechet_distance
+from pfgm_science.model import Model
 from pfgm_science.noise import StudentT
 from pfgm_science.progress import progress
+from pfgm_science.robustness import Disturbed, measure, step_errors
+from pfgm_science.sampling import sample
 from pfgm_science.schedule import karras
 from pfgm_science.solvers import Heun, State
 
@@ -31,35 +45,133 @@ N, PLANE = 3072, 64
 STEPS = 18
 DIMENSIONS = (64.0, 2048.0, math.inf)
 
-EXAMPLES = """  pfgm benchmark robustness                        the table (about ten minutes on two cores)
-  pfgm benchmark robustness --alphas 0.2 --dimensions 64 inf"""
+EXAMPLES = """  pfgm benchmark robustness                        the exact field (about ten minutes on two cores)
+  pfgm benchmark robustness --alphas 0.2 --dimensions 64 inf
+  pfgm benchmark robustness digits                 networks of `pfgm benchmark dimension digits`
+  pfgm benchmark robustness airrdb                 networks of `pfgm benchmark antibody sweep`"""
 
 
 def main(argv: Sequence[str]) -> int:
     """Entry of `pfgm benchmark robustness`."""
-    built = parser("robustness", "Errors injected into sampling with the exact field.", EXAMPLES)
-    built.add_argument("--alphas", type=float, nargs="+", default=[0.0, 0.1, 0.2, 0.4])
-    built.add_argument(
-        "--dimensions", type=dimension_argument, nargs="+", default=[64.0, 2048.0, math.inf], metavar="D"
+    built = parser(
+        "robustness", "Errors injected into sampling, with the exact field or with trained networks.", EXAMPLES
     )
+    built.add_argument("of", nargs="?", choices=("field", *NETWORKS), default="field", help="default: the exact field")
+    built.add_argument("--alphas", type=float, nargs="+", default=[0.0, 0.1, 0.2, 0.4], help="of the exact field")
+    built.add_argument("--dimensions", type=dimension_argument, nargs="+", metavar="D")
     built.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    built.add_argument("--count", type=int, default=4000, help="samples a cell (default: %(default)s)")
+    built.add_argument("--count", type=int, help="samples a cell (default: 4000; of networks 500)")
+    built.set_defaults(runs=None)
     arguments = built.parse_args(argv)
+    if arguments.of == "field":
+        field(arguments)
+    else:
+        networks(arguments)
+    return 0
+
+
+def field(arguments: argparse.Namespace) -> None:
+    """Errors of each size at each D, with the exact field."""
+    count = arguments.count or 4000
     table = Table("robustness", arguments.results)
     table.describe(
-        {"N": N, "plane": PLANE, "steps": STEPS, "count": arguments.count},
+        {"N": N, "plane": PLANE, "steps": STEPS, "count": count},
         again=arguments.again,
         command="pfgm benchmark robustness",
         machine=machine(),
     )
     for seed in arguments.seeds:
-        table.cell({"floor": True, "seed": seed}, partial(floor, arguments.count, seed))
+        table.cell({"floor": True, "seed": seed}, partial(floor, count, seed))
         for alpha in arguments.alphas:
-            for D in arguments.dimensions:
-                key = {"alpha": alpha, "D": D, "seed": seed}
-                table.cell(key, partial(frechet_after, alpha, D, arguments.count, seed))
+            for D in arguments.dimensions or DIMENSIONS:
+                table.cell({"alpha": alpha, "D": D, "seed": seed}, partial(frechet_after, alpha, D, count, seed))
     print(tables.render("robustness", arguments.results))
-    return 0
+
+
+@dataclass(frozen=True)
+class Networks:
+    """The networks of a sweep, one trained at each D, and what their samples are compared with.
+
+    benchmark: whose runs they are; prefix: of the names of the runs.
+    """
+
+    benchmark: str
+    prefix: str
+    adapter: Adapter
+    settings: Mapping[str, Any]
+    train: Callable[[], Dataset]
+    distance: Callable[[], Distance]
+    dimensions: tuple[float, ...] = (64.0, 512.0, math.inf)
+
+    def model(self, arguments: argparse.Namespace, D: float) -> Model:
+        """The network that was trained at D with seed 0, as the sweep trains it."""
+        arguments.runs = arguments.runs or Path("runs/benchmarks") / self.benchmark
+        settings = {**self.settings, "dimension": D, "seed": 0}
+        return trained(arguments, f"{self.prefix}d{D:g}-seed0", self.adapter, self.train(), settings)
+
+
+class OfDigits(Distance):
+    """In the features of the frozen classifier of digits."""
+
+    def between(self, model: Model, objects: Any) -> float:
+        real, found = (images.judge("digits").judge(np.asarray(each))[0] for each in (self.data.objects, objects))
+        return frechet_distance(real, found)
+
+
+def networks(arguments: argparse.Namespace) -> None:
+    """Every trouble of `pfgm robustness` at each D, on the networks of a sweep."""
+    of, count = NETWORKS[arguments.of], arguments.count or 500
+    table = Table(f"robustness-{arguments.of}", arguments.results)
+    table.describe(
+        {"data": arguments.of, "training": dict(of.settings), "count": count},
+        again=arguments.again,
+        command=f"pfgm benchmark robustness {arguments.of}",
+        machine=machine(arguments.device),
+    )
+    subjects = {D: of.model(arguments, D) for D in arguments.dimensions or of.dimensions}
+    measure(subjects, of.distance(), table, seeds=arguments.seeds, count=count, watch=progress)
+    print(tables.render(f"robustness-{arguments.of}", arguments.results))
+
+
+def _digits() -> Dataset:
+    return replace(images.data("digits")[0], condition={})
+
+
+NETWORKS = {
+    "digits": Networks(
+        "dimension",
+        "digits-large-1500-",
+        Images(),
+        dimension.TRAINING | {"steps": 1500, "network": dimension.NETWORKS["large"]},
+        _digits,
+        lambda: OfDigits(_digits()),
+        (4.0, 64.0, math.inf),
+    ),
+    "airrdb": Networks(
+        "antibody",
+        "",
+        Sequences(),
+        antibody.SHORT,
+        lambda: antibody.task_named("airrdb").train,
+        lambda: Distance(antibody.task_named("airrdb").train),
+    ),
+    "5s-rrna": Networks(
+        "rna",
+        "5s-rrna-",
+        Sequences(),
+        rna.SHORT,
+        lambda: rna.task_named("5s-rrna").train,
+        lambda: Distance(rna.task_named("5s-rrna").train),
+    ),
+    "syllables": Networks(
+        "audio",
+        "syllables-",
+        Audio(),
+        audio.SHORT,
+        lambda: audio.task_named("syllables").train,
+        lambda: Distance(audio.task_named("syllables").train),
+    ),
+}
 
 
 def floor(count: int, seed: int) -> dict[str, float]:
@@ -83,17 +195,7 @@ def frechet_after(alpha: float, D: float, count: int, seed: int) -> dict[str, fl
 
 def disturbed(denoiser: Denoiser, x: Tensor, grid: Tensor, alpha: float, generator: torch.Generator) -> Iterator[State]:
     """Heun's trajectory with Gaussian errors of size alpha sigma added to x before each step."""
-
-    def denoise(x: Tensor, sigma: float | Tensor) -> Tensor:
-        return denoiser(x, torch.as_tensor(sigma).to(x).expand(len(x)))
-
-    solver = Heun()
-    state = State(x, float(grid[0]))
-    yield state
-    for level in grid[1:].tolist():
-        error = torch.randn(x.shape, generator=generator, dtype=x.dtype)
-        state = solver.step(denoise, State(state.x + alpha * state.sigma * error, state.sigma), level)
-        yield state
+    return sample(denoiser, x, grid, solver=Disturbed(Heun(), step_errors(alpha, generator)))
 
 
 def deviations() -> Tensor:
@@ -130,4 +232,6 @@ def _distance(plane: Tensor, generator: torch.Generator) -> float:
     return frechet_distance(np.asarray(plane), np.asarray(other))
 
 
-BENCHMARK = Benchmark("robustness", "errors injected into sampling with the exact field, against D", main)
+BENCHMARK = Benchmark(
+    "robustness", "errors and other troubles against D, with the exact field and with trained networks", main
+)

@@ -16,7 +16,11 @@ from typing import Any
 
 from benchmarks import agreement
 from benchmarks.runner import RESULTS, Table, dimension_text, published, written
+from pfgm_science.denoiser import PRECONDITIONINGS
+from pfgm_science.distance import mean_and_spread
 from pfgm_science.files import write_bytes
+from pfgm_science.robustness import NONE, dimensions_of, distances
+from pfgm_science.robustness import rows as trouble_rows
 from pfgm_science.solvers import SOLVERS
 
 ROOT = Path(__file__).parent.parent
@@ -210,6 +214,33 @@ def tails(results: Path) -> str:
             values = [_over_seeds(table, f"tail_{level}", 2, set=name, D=D) for D in columns]
             rows.append([name, level, *values, _over_seeds(table, f"tail_{level}", 2, set=name, floor=True)])
     return markdown(["set", "quantile", *[f"D = {dimension_text(D)}" for D in columns], "floor"], rows)
+
+
+def preconditioning(results: Path) -> str:
+    """Frechet distance of digits: a row a preconditioning, a column a D."""
+    table = Table("dimension-preconditioning", results)
+    dimensions = _dimensions(table.cells)
+    rows = [
+        [name, *(_over_seeds(table, "frechet", 3, preconditioning=name, D=D) for D in dimensions)]
+        for name in PRECONDITIONINGS
+    ]
+    return markdown(["preconditioning", *(f"D = {dimension_text(D)}" for D in dimensions)], rows)
+
+
+def troubles(name: str) -> Callable[[Path], str]:
+    """Trained networks in trouble: a row a trouble and strength, a column a D; in brackets: over what it is without."""
+
+    def made(results: Path) -> str:
+        table = Table(name, results)
+        dimensions = dimensions_of(table)
+        calm = {D: mean_and_spread(distances(table, NONE, 0.0, D))[0] for D in dimensions}
+        rows = []
+        for trouble, strength, found in trouble_rows(table):
+            cells = [f"{mean:.3g} ({mean / calm[D]:.2f})" for D, (mean, _) in zip(dimensions, found, strict=True)]
+            rows.append([trouble if trouble == NONE else f"{trouble} {strength:g}", *cells])
+        return markdown(["trouble and strength", *(f"D = {dimension_text(D)}" for D in dimensions)], rows)
+
+    return made
 
 
 def robustness(results: Path) -> str:
@@ -680,6 +711,8 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "rna-structures": structures,
     **{f"audio-{study}": audio(f"audio-{study}", AUDIO_FIGURES["syllables"]) for study in AUDIO_STUDIES},
     **{f"audio-{study}-drums": audio(f"audio-{study}-drums", AUDIO_FIGURES["drums"]) for study in AUDIO_STUDIES},
+    **{f"robustness-{of}": troubles(f"robustness-{of}") for of in ("digits", "airrdb", "5s-rrna", "syllables")},
+    "dimension-preconditioning": preconditioning,
     "dimension-agreement": lambda results: markdown(agreement.HEADER, agreement.rows(results)),
     "audio-gaps": audio_gaps("audio-gaps", "speech"),
     "audio-gaps-drums": audio_gaps("audio-gaps-drums", "effects"),

@@ -21,11 +21,13 @@ from pfgm_science.errors import ConfigError, DataError
 
 DIMENSION = "dimension"  # the name under which D itself is given to a network that serves many D
 ESTIMATE = "estimate"  # and the one of an estimate of the clean values, for networks that want one (see Remembering)
+SEEN = "seen"  # and the one of the log of the noise level that x shows over the one it is told to have
 GIVEN = "given"  # and the one of clean values that are no free coordinates: what a sample is filled in around
 _KEPT = {
     DIMENSION: "D itself",
     ESTIMATE: "estimates of the sample",
     GIVEN: "what is given of the sample",
+    SEEN: "the noise that a sample shows",
 }  # never dropped
 
 

@@ -86,6 +86,7 @@ class RunConfig:
     dimension: D, > 0, inf for diffusion. dimension_range: (low, high) to train one network for every D between and
     for inf; `dimension` is then what samples are drawn at when nothing is asked. validation: share of the data held
     out. sigma_data: size of the encoded data, measured from them when not given. network: settings of the network.
+    preconditioning: "edm", "matched" or "seen" (see denoiser.Preconditioned); a range of D has "edm" alone.
     """
 
     adapter: str = ""
@@ -94,6 +95,7 @@ class RunConfig:
     seed: int = 0
     validation: float = 0.1
     sigma_data: float | None = None
+    preconditioning: str = "edm"
     network: dict[str, Any] = field(default_factory=dict)
     levels: LevelsConfig = LevelsConfig()
     training: TrainingConfig = TrainingConfig()
@@ -105,6 +107,8 @@ class RunConfig:
             low, high = self.dimension_range
             if not 0 < low < high < math.inf:
                 raise ConfigError(f"dimension_range is {self.dimension_range}: need 0 < low < high < inf")
+            if self.preconditioning != "edm":
+                raise ConfigError(f"preconditioning {self.preconditioning!r} needs one D: leave dimension_range out")
         if not 0 <= self.seed < 2**32:
             raise ConfigError(f"seed is {self.seed}: it must lie in [0, 2^32)")
         if self.sigma_data is not None and not 0 < self.sigma_data < math.inf:

@@ -11,10 +11,11 @@ from torch import Tensor, nn
 
 from pfgm_science.batch import Condition, expand, free_coordinates
 from pfgm_science.codebook import Codebook
-from pfgm_science.condition import DIMENSION, ESTIMATE, dimension_feature
+from pfgm_science.condition import DIMENSION, ESTIMATE, SEEN, dimension_feature
 from pfgm_science.divergence import with_divergence
 from pfgm_science.errors import ConfigError
 
+PRECONDITIONINGS = ("edm", "matched", "seen")
 FAR_OUT = 5.0  # in sigma: for Gaussian noise one coordinate in two million lies farther
 
 
@@ -51,12 +52,23 @@ class Preconditioned(nn.Module):
     is not known). precision: "float32", or "bfloat16" for the network alone, which is entered after normalisation
     because the values before it have no finite variance for D <= 2.
     A network with a `codebook` gives logits in place of EDM's output, and the answer is the mean of the codewords.
+    preconditioning: which s, at the D that the network is trained for. "edm": sigma, as for diffusion. "matched": the
+    standard deviation that the noise has, sigma sqrt(D / (D - 2)). "seen": what x shows of its own noise (derived,
+    docs/physics.md, section 4), of which the network is told the ratio to sigma besides.
     """
 
     def __init__(
-        self, network: nn.Module, sigma_data: float, precision: str = "float32", *, radius: float = math.inf
+        self,
+        network: nn.Module,
+        sigma_data: float,
+        precision: str = "float32",
+        *,
+        radius: float = math.inf,
+        D: float = math.inf,
+        preconditioning: str = "edm",
     ) -> None:
         super().__init__()
+        check_preconditioning(preconditioning, D)
         if not (sigma_data > 0 and math.isfinite(sigma_data)):
             raise ConfigError(f"sigma_data is {sigma_data}: the data must vary and be finite")
         if not radius >= 0:
@@ -64,6 +76,7 @@ class Preconditioned(nn.Module):
         self.network = network
         self.sigma_data = sigma_data
         self.radius = radius
+        self.D, self.preconditioning = D, preconditioning
         self.set_precision(precision)
 
     def set_precision(self, precision: str) -> None:
@@ -79,7 +92,13 @@ class Preconditioned(nn.Module):
         input of the network and its skip connection would run away. For large D or N such x do not occur.
         """
         x = x if mask is None else x * mask.to(x.dtype)
-        size = _squares(x) / free_coordinates(x, mask).clamp(min=1)
+        N = free_coordinates(x, mask).clamp(min=1)
+        if self.preconditioning == "seen" and math.isfinite(self.D):
+            noise = (_squares(x) - N * self.sigma_data**2).clamp(min=0)
+            return ((self.D * sigma**2 + noise) / (N + self.D)).sqrt()
+        if self.preconditioning == "matched" and math.isfinite(self.D):
+            sigma = sigma * math.sqrt(self.D / (self.D - 2))
+        size = _squares(x) / N
         beyond = size - self.radius**2 - (FAR_OUT * sigma) ** 2
         # The root is not taken at 0, where it has no derivative.
         raised = torch.hypot(sigma, torch.where(beyond > 0, beyond, 1.0).sqrt())
@@ -101,6 +120,8 @@ class Preconditioned(nn.Module):
     ) -> Tensor:
         """E[y | x] like x; logits: what a network with a codebook says of its symbols, in place of their mean."""
         level, d = self.level(x, sigma.to(x.dtype), mask), self.sigma_data
+        if self.preconditioning == "seen":
+            condition = {**(condition or {}), SEEN: (level / sigma).log().float()[:, None]}
         s = expand(level, x)
         total = (s * s + d * d).sqrt()
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
@@ -114,6 +135,14 @@ class Preconditioned(nn.Module):
         else:
             denoised = (d / total) ** 2 * x + (s * d / total) * output.to(x.dtype)
         return denoised if mask is None else denoised * mask.to(x.dtype)
+
+
+def check_preconditioning(name: str, D: float) -> None:
+    """Raise ConfigError for a preconditioning that there is none of, or that has no meaning at D."""
+    if name not in PRECONDITIONINGS:
+        raise ConfigError(f"preconditioning {name!r} is not known; there are {', '.join(PRECONDITIONINGS)}")
+    if name == "matched" and D <= 2:
+        raise ConfigError(f"preconditioning 'matched' at D = {D:g}: the noise has a variance for D > 2 alone; take edm")
 
 
 class GivenDimension(Wrapper):

@@ -21,7 +21,7 @@ from pfgm_science import adapters, checkpoint, shipped
 from pfgm_science.adapters import Adapter
 from pfgm_science.batch import Batch
 from pfgm_science.bends import SAMPLES, Bends, measure_bends
-from pfgm_science.condition import DIMENSION, GIVEN, ConditionSpec, describe, encode
+from pfgm_science.condition import DIMENSION, GIVEN, SEEN, ConditionSpec, describe, encode
 from pfgm_science.config import RunConfig, build, to_json, update
 from pfgm_science.constraints import Around, EncodedKnown, Keeps, Kept, Knowing
 from pfgm_science.data import Dataset, fingerprint
@@ -539,7 +539,14 @@ def load(path: str | Path) -> Model:
         config = build(RunConfig, header["config"])
         specs = tuple(ConditionSpec(**{**spec, "classes": tuple(spec["classes"])}) for spec in conditions)
         network = adapter.network(config.network, _network_specs(specs, config))
-        denoiser = Preconditioned(network, header["sigma_data"], config.training.precision, radius=header["radius"])
+        denoiser = Preconditioned(
+            network,
+            header["sigma_data"],
+            config.training.precision,
+            radius=header["radius"],
+            D=config.dimension,
+            preconditioning=config.preconditioning,
+        )
         history = header["history"]
         bends = None if header.get("bends") is None else Bends(**{k: tuple(v) for k, v in header["bends"].items()})
     except (AttributeError, LookupError, TypeError, ValueError, PfgmError) as error:
@@ -600,6 +607,8 @@ def fit(
         config.sigma_data or measure_sigma_data(batch),
         config.training.precision,
         radius=measure_radius(batch),
+        D=config.dimension,
+        preconditioning=config.preconditioning,
     ).to(device)
     folder = Path(folder) if folder is not None else None
     identity = {
@@ -731,6 +740,8 @@ def encoded(adapter: Adapter, data: Dataset, specs: tuple[ConditionSpec, ...]) -
 
 
 def _network_specs(specs: tuple[ConditionSpec, ...], config: RunConfig) -> tuple[ConditionSpec, ...]:
-    if config.dimension_range is None:
-        return specs
-    return (*specs, ConditionSpec(DIMENSION, "vector", 2))
+    if config.preconditioning == "seen":
+        specs = (*specs, ConditionSpec(SEEN, "vector", 1))
+    if config.dimension_range is not None:
+        specs = (*specs, ConditionSpec(DIMENSION, "vector", 2))
+    return specs

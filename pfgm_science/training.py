@@ -490,6 +490,8 @@ def _decisive(config: RunConfig) -> dict[str, Any]:
     settings: dict[str, Any] = to_json(config)
     for name in ("checkpoint_every", "validate_every", "log_every"):
         del settings["training"][name]
+    if config.preconditioning == "edm":  # all that there was before there was a choice, and runs of then go on
+        del settings["preconditioning"]
     return settings
 
 

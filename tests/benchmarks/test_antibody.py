@@ -85,7 +85,7 @@ def test_the_ladder_stands_in_both_tables_and_trains_nothing(tmp_path: Path) -> 
     assert first.cells == second.cells and len(first.cells) == 3 * len(antibody.LADDER)
     # rows of models join it, under the same protocol
     assert antibody.main(words(tmp_path, "sweep", "--dimensions", "64", "--seeds", "0")) == 0
-    assert len(Table("antibody-sweep", tmp_path).cells) == 2 + len(first.cells)
+    assert len(Table("antibody-sweep", tmp_path).cells) == 3 + len(first.cells)
     shown = tables.render("antibody-sweep", tmp_path)
     assert shown.index("| trained at D, D = 64 |") < shown.index("| independent sites |")
 

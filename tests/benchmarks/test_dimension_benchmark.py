@@ -71,3 +71,14 @@ def test_digits_fill_a_table_of_the_same_kind(tmp_path: Path, monkeypatch: pytes
     assert set(found) == {"trained", "one-network", "at-dimension"}
     (errors,) = table.select(errors="along the way")
     assert len(errors["figures"]["levels"]) == len(errors["figures"]["bias"])
+
+
+def test_preconditionings_stand_beside_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dimension, "COUNT", 60)
+    monkeypatch.setattr(dimension, "EVALUATIONS", 3)
+    monkeypatch.setattr(dimension, "STEPS", (2,))
+    monkeypatch.setattr(dimension, "PRECONDITIONED", (1.0, 16.0))
+    assert dimension.main(["preconditioning", "--seeds", "0", "--runs", str(tmp_path), "--results", str(tmp_path)]) == 0
+    table = Table("dimension-preconditioning", tmp_path)
+    assert len(table.cells) == 5  # the noise of D = 1 has no variance to be matched
+    assert "| matched | - |" in tables.render("dimension-preconditioning", tmp_path)

@@ -1,13 +1,18 @@
-"""The data set and the injection of the robustness table."""
+"""The data set and the injection of the robustness table, and networks in trouble."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
+from benchmarks import dimension, robustness, tables
 from benchmarks.robustness import PLANE, STEPS, InPlane, N, deviations, disturbed, fresh_data
+from benchmarks.runner import Table
+from pfgm_science.robustness import TROUBLES
 from pfgm_science.sampling import sample
 from pfgm_science.schedule import karras
 from pfgm_science.solvers import Heun
@@ -42,3 +47,15 @@ def test_fresh_data_follow_the_generator() -> None:
     first, second = (fresh_data(5, torch.Generator().manual_seed(s)) for s in (0, 0))
     assert torch.equal(first, second)
     assert first.shape == (5, PLANE)
+
+
+def test_networks_of_a_sweep_meet_every_trouble(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = {"steps": 2, "batch_size": 8, "network": dimension.NETWORKS["small"]}
+    tiny = replace(robustness.NETWORKS["digits"], settings=small, dimensions=(64.0, math.inf))
+    monkeypatch.setitem(robustness.NETWORKS, "digits", tiny)
+    words = ["digits", "--seeds", "0", "--count", "40", "--runs", str(tmp_path), "--results", str(tmp_path)]
+    assert robustness.main(words) == 0
+    met = 1 + sum(len(trouble.strengths) for trouble in TROUBLES.values())
+    assert len(Table("robustness-digits", tmp_path).cells) == 2 * met
+    shown = tables.render("robustness-digits", tmp_path)
+    assert "| none |" in shown and "| weight-bits 4 |" in shown and "(1.00)" in shown

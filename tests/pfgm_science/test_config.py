@@ -71,6 +71,7 @@ def test_wrong_types_are_refused(given_settings: Any, message: str) -> None:
         ({"dimension": "-inf"}, "D must be > 0"),
         ({"dimension_range": [0, 5]}, "need 0 < low < high < inf"),
         ({"dimension_range": [5, 5]}, "need 0 < low < high < inf"),
+        ({"dimension_range": [5, 6], "preconditioning": "seen"}, "needs one D"),
         ({"dimension_range": [5, "inf"]}, "need 0 < low < high < inf"),
         ({"validation": 1}, r"must lie in \[0, 1\)"),
         ({"seed": -1}, "seed is -1"),

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from pfgm_science.batch import Condition
-from pfgm_science.condition import DIMENSION, ESTIMATE, dimension_feature
+from pfgm_science.condition import DIMENSION, ESTIMATE, SEEN, dimension_feature
 from pfgm_science.denoiser import AtDimension, GivenDimension, Preconditioned, Remembering, at_dimension
 from pfgm_science.errors import ConfigError
 from pfgm_science.exact import FiniteSet, Gaussian
@@ -126,6 +126,33 @@ def test_at_large_sizes_the_level_is_sigma(N: int, D: float) -> None:
     for seed, sigma in enumerate((0.01, 1.0, 100.0)):
         x = StudentT(D).perturb(y, full(y, sigma), generator=gen(seed))
         assert torch.equal(denoiser.level(x, full(y, sigma)), full(y, sigma))
+
+
+def test_matched_levels_are_the_deviation_of_the_noise() -> None:
+    denoiser = Preconditioned(Recorder(), 0.5, radius=1.0, D=4.0, preconditioning="matched")
+    x, sigma = randn(3, 50), torch.tensor([0.5, 2.0, 9.0], dtype=F64)
+    torch.testing.assert_close(denoiser.level(x, sigma), sigma * math.sqrt(2))
+    with pytest.raises(ConfigError, match="D > 2"):
+        Preconditioned(Recorder(), 0.5, D=2.0, preconditioning="matched")
+    with pytest.raises(ConfigError, match="edm, matched, seen"):
+        Preconditioned(Recorder(), 0.5, preconditioning="variance")
+
+
+def test_seen_levels_are_those_of_the_draw_and_are_told() -> None:
+    """With many coordinates x shows sigma / sqrt(kappa) to within its own 1/sqrt(2 N)."""
+    N, D, d = 20000, 5.0, 0.5
+    generator = torch.Generator().manual_seed(0)
+    kappa = torch.exp(StudentT(D).log_kappa(8, generator=generator))
+    sigma = full(kappa, 2.0)
+    x = d * randn(8, N) + (sigma / kappa.sqrt())[:, None] * randn(8, N, seed=1)
+    network = Recorder()
+    denoiser = Preconditioned(network, d, D=D, preconditioning="seen")
+    torch.testing.assert_close(denoiser.level(x, sigma), sigma / kappa.sqrt(), rtol=0.03, atol=0)
+    denoiser(x, sigma)
+    assert network.seen is not None and network.seen[2] is not None
+    told = network.seen[2][SEEN]
+    torch.testing.assert_close(told[:, 0].double(), (denoiser.level(x, sigma) / sigma).log(), rtol=1e-5, atol=1e-6)
+    assert Preconditioned(Recorder(), d, preconditioning="seen").level(x, sigma).tolist() == sigma.tolist()  # D = inf
 
 
 def test_the_loss_weight_asks_for_unit_output() -> None:
