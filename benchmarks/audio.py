@@ -58,6 +58,7 @@ SHORT: dict[str, Any] = {
     "ema_half_life": 5_000,
 }
 LONG: dict[str, Any] = SHORT | {"steps": 8000, "ema_half_life": 15_000}
+SHIPPED: dict[str, Any] = LONG | {"steps": 4000}  # of the long run, for the clips of one speaker alone
 GAP, GAP_EVALUATIONS, FILLED = (0.1, 0.15), 140, 400  # seconds; of 35 steps that are taken four times; clips
 BEST = 150.0  # dB, of what is the same to the last bit
 
@@ -76,6 +77,7 @@ def main(argv: Sequence[str]) -> int:
     built = parser("audio", "Sounds against D, representations, other networks and held-out clips.", EXAMPLES)
     built.add_argument("study", choices=list(STUDIES), help="what to measure")
     built.add_argument("--data", choices=SETS, default=SETS[0], help="default: %(default)s")
+    built.add_argument("--kinds", nargs="+", choices=[*REPRESENTATIONS, *PEERS], help="of the study of representations")
     sweeps.arguments(built)
     arguments = built.parse_args(argv)
     STUDIES[arguments.study](arguments)
@@ -90,6 +92,8 @@ def representations(arguments: argparse.Namespace) -> None:
     own = {name: (Audio(representation=name), DIMENSION, network) for name, network in REPRESENTATIONS.items()}
     others = {name: (adapter, math.inf, network) for name, (adapter, network) in PEERS.items()}
     for name, (adapter, D, network) in {**own, **others}.items():
+        if arguments.kinds and name not in arguments.kinds:
+            continue
         try:
             steps = round(budget / operations(adapter, task.train, network))
         except PfgmError as error:  # it is not installed
@@ -176,7 +180,7 @@ def ship(arguments: argparse.Namespace) -> None:
     """The long run on the speaker whose licence allows it into the package, with figures of the rounded weights."""
     name = "syllables:speaker=5"
     task = task_named(name)
-    settings = LONG | {"dimension": DIMENSION}
+    settings = SHIPPED | {"dimension": DIMENSION}
     model = trained(arguments, "syllables-shipped", Audio(), task.train, settings)
     names = ("speech Frechet ratio", "F0 agreement", "level")
 
