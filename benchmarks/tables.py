@@ -204,7 +204,7 @@ def simplex(results: Path) -> str:
 
 
 def tails(results: Path) -> str:
-    """Heavy tails: log ratio of quantiles of samples to those of fresh data; 0 is perfect."""
+    """Heavy tails: log ratio of quantiles of samples to those of fresh data, and the error of their dependence."""
     table = Table("vectors", results)
     names = dict.fromkeys(c["key"]["set"] for c in table.cells if "tail_0.99" in c["figures"])
     columns = _dimensions(table.cells)
@@ -212,8 +212,15 @@ def tails(results: Path) -> str:
     for name in names:
         for level in ("0.99", "0.999", "0.9999"):
             values = [_over_seeds(table, f"tail_{level}", 2, set=name, D=D) for D in columns]
-            rows.append([name, level, *values, _over_seeds(table, f"tail_{level}", 2, set=name, floor=True)])
-    return markdown(["set", "quantile", *[f"D = {dimension_text(D)}" for D in columns], "floor"], rows)
+            rows.append(
+                [name, f"quantile {level}", *values, _over_seeds(table, f"tail_{level}", 2, set=name, floor=True)]
+            )
+        for q in ("0.05", "0.01"):
+            figure = f"dependence_{q}"
+            if any(figure in c["figures"] for c in table.select(set=name)):
+                values = [_over_seeds(table, figure, 2, set=name, D=D) for D in columns]
+                rows.append([name, f"dependence {q}", *values, _over_seeds(table, figure, 2, set=name, floor=True)])
+    return markdown(["set", "tail", *[f"D = {dimension_text(D)}" for D in columns], "floor"], rows)
 
 
 def preconditioning(results: Path) -> str:

@@ -1,8 +1,9 @@
 """Vectors: 2-D toys, heavy tails, a mixture with an exact density, and real tables, against D.
 
-Figures per set: sliced Wasserstein distance to held-out data (heavy tails: the error of tail quantiles instead, since a
-Cauchy law has no mean), accuracy of a two-sample classifier (0.5 is perfect), and where the density is known the mean
-log-likelihood of samples. Beside them the floor: fresh or held-out data in the place of samples.
+Figures per set: sliced Wasserstein distance to held-out data (heavy tails: the errors of tail quantiles and of tail
+dependence instead, since a Cauchy law has no mean), accuracy of a two-sample classifier (0.5 is perfect), and where the
+density is known the mean log-likelihood of samples. Beside them the floor: fresh or held-out data in the place of
+samples.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from pfgm_science.model import Model
 
 DIMENSIONS = (1.0, 8.0, 128.0, math.inf)
 TAIL_LEVELS = (0.99, 0.999, 0.9999)
+DEPENDENCE = (0.05, 0.01)  # shares of a column that count as its lower tail
 TRAINING = {"steps": 2500, "batch_size": 256, "network": {"width": 128}}
 COUNT = 10_000
 
@@ -90,6 +92,7 @@ def figures(study: Study, samples: np.ndarray, fresh: np.ndarray) -> dict[str, A
     found: dict[str, Any] = {"two_sample_accuracy": two_sample_test(samples, fresh, classifier="boosting").accuracy}
     if study.heavy:
         found |= {f"tail_{level}": error for level, error in tail_errors(samples, fresh).items()}
+        found |= {f"dependence_{q}": tail_dependence(samples, q) - tail_dependence(fresh, q) for q in DEPENDENCE}
     else:
         scale = fresh.std(axis=0)
         found["sliced_wasserstein"] = sliced_wasserstein(samples / scale, fresh / scale, directions=256)
@@ -102,6 +105,15 @@ def tail_errors(samples: np.ndarray, fresh: np.ndarray) -> dict[float, float]:
     """log of the ratio of the quantiles of |x| (all coordinates pooled), samples over fresh data: 0 is perfect."""
     ours, theirs = np.abs(samples).ravel(), np.abs(fresh).ravel()
     return {q: float(np.log(np.quantile(ours, q) / np.quantile(theirs, q))) for q in TAIL_LEVELS}
+
+
+def tail_dependence(values: np.ndarray, q: float) -> float:
+    """How often both of the first two columns are among their own q smallest, over how often one is: 1 is always.
+
+    Independent columns have q. The lower tail dependence of extreme value theory is the limit at q = 0.
+    """
+    low = values[:, :2] <= np.quantile(values[:, :2], q, axis=0)
+    return float(low.all(axis=1).mean() / q)
 
 
 def _sampled(study: Study, fitted: Callable[[], Model], fresh: np.ndarray) -> dict[str, Any]:
@@ -136,6 +148,7 @@ STUDIES = {
     "spirals": Study(_synthetic(datasets.spirals)),
     "student-mixture": Study(_synthetic(datasets.student_mixture), heavy=True),
     "cauchy-mixture": Study(_synthetic(datasets.cauchy_mixture), heavy=True),
+    "returns": Study(_table("returns"), heavy=True),
     "cytometry": Study(_synthetic(datasets.cytometry), log_prob=datasets.cytometry_log_prob),
     "wine": Study(_table("wine")),
     "breast-cancer": Study(_table("breast-cancer")),

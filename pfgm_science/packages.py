@@ -112,7 +112,7 @@ class Package:
         else:
             tool = "pip"
             command = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "--only-binary", ":all:"]
-            command += ["--dest", ".", f"{self.name}=={self.version}"]
+            command += [*_built_for(self.file), "--dest", ".", f"{self.name}=={self.version}"]
         try:
             done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=SECONDS)
         except (OSError, subprocess.TimeoutExpired) as error:
@@ -125,6 +125,18 @@ class Package:
         if self.file.endswith(SOURCES):
             return f"It needs deb-src lines in apt's sources, or the file {self.file} in {cache()} ({CACHE_VARIABLE})."
         return f"Without network, put the file {self.file} into {cache()} (or set {CACHE_VARIABLE} to its folder)."
+
+
+def _built_for(wheel: str) -> list[str]:
+    """What pip must be told to fetch this very wheel on any machine; nothing where there is one for all.
+
+    The name of a wheel ends in the tags of Python, ABI and platforms (PEP 427).
+    """
+    python, abi, platforms = wheel.removesuffix(".whl").split("-")[-3:]
+    if platforms == "any":
+        return []
+    version = python.removeprefix("cp")
+    return ["--implementation", "cp", "--python-version", version, "--abi", abi, "--platform", platforms.split(".")[0]]
 
 
 def cache() -> Path:

@@ -1,7 +1,9 @@
-"""Vectors by name: toys in the plane, mixtures with an exact log density, and tables that ship with scikit-learn."""
+"""Vectors by name: toys in the plane, mixtures with an exact log density, and tables that ship in packages."""
 
 from __future__ import annotations
 
+import gzip
+import io
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +13,7 @@ import numpy as np
 
 from pfgm_science.data import Dataset, DatasetInfo
 from pfgm_science.errors import ConfigError, PfgmError
+from pfgm_science.packages import Package
 
 Array = np.ndarray[Any, Any]
 
@@ -190,6 +193,35 @@ def breast_cancer() -> Dataset:
     return _table(BREAST_CANCER, "load_breast_cancer")
 
 
+def returns() -> Dataset:
+    """`returns`: float64 [5030, 2], daily log returns in percent of the S&P 500 and the Nasdaq Composite, by day."""
+    columns = [_closing(name) for name in ("sp500", "nasdaq")]
+    values = 100 * np.diff(np.log(np.stack(columns, axis=1)), axis=0)
+    return Dataset(values, {}, RETURNS.name, RETURNS.licence, RETURNS.source, RETURNS.citation)
+
+
+def _closing(name: str) -> Array:
+    """The closing prices of an index, day after day: the fifth column of its table."""
+    text = gzip.decompress(_ARCH.member(f"arch/data/{name}/{name}.csv.gz")).decode()
+    return np.loadtxt(io.StringIO(text), delimiter=",", skiprows=1, usecols=4)
+
+
+_ARCH = Package(
+    "arch",
+    "8.0.0",
+    "arch-8.0.0-cp311-cp311-manylinux2014_x86_64.manylinux_2_17_x86_64.manylinux_2_28_x86_64.whl",
+    "975ec3bdf7926335742ac362251fafe32b448b8f194dead062f22a00beef772d",
+    "NCSA, as the package",
+)
+RETURNS = DatasetInfo(
+    "returns",
+    "daily log returns of two stock indices, 1999 to 2018, in percent: heavy tails that come together",
+    "NCSA, as the package",
+    "the Python package arch 8.0.0, read in place",
+    "5,030 days, 2 indices",
+    "K. Sheppard, arch (2025), github.com/bashtage/arch; prices from Yahoo Finance",
+    "fetched with pip when it is asked for",
+)
 WINE = DatasetInfo(
     "wine",
     "chemical analysis of wines from three cultivars",
@@ -228,6 +260,7 @@ _SETS: list[tuple[DatasetInfo, Callable[[], Dataset]]] = [
     (_made("student-mixture", "four Student-t densities, 3 degrees of freedom: heavy tails", 2), student_mixture),
     (_made("cauchy-mixture", "four Cauchy densities: no mean, no variance", 2), cauchy_mixture),
     (_made("cytometry", "six Gaussian populations as in flow cytometry, exact log-likelihood", 8), cytometry),
+    (RETURNS, returns),
     (WINE, wine),
     (BREAST_CANCER, breast_cancer),
 ]

@@ -13,7 +13,7 @@ from benchmarks import audio, tables
 from benchmarks.runner import Table
 from modalities.audio import judges
 from modalities.audio.adapter import Audio
-from modalities.audio.classifier import train_classifier
+from modalities.audio.classifier import Classifier, train_classifier
 from modalities.audio.datasets import load
 from pfgm_science.data import Dataset
 
@@ -152,3 +152,14 @@ def test_tones_and_speakers_of_a_label() -> None:
     labels = np.array(["speaker-3-tone-1", "tone-4"])
     assert audio.tone_of(labels).tolist() == ["tone-1", "tone-4"]
     assert audio.speaker_of(labels).tolist() == ["3", "5"]
+
+
+def test_the_frozen_judge_is_trained_on_the_training_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(audio, "WEIGHTS", tmp_path)
+    monkeypatch.setitem(audio.CLASSIFIERS, "drums", {"epochs": 1, "seconds": 0.256})
+    assert audio.main(["classifier", "--data", "drums"]) == 0
+    made = Classifier.load(tmp_path / "drums.safetensors")
+    assert made.recipe["clips"] == len(audio.task_named("tones").train)
+    assert "held-out clips" in capsys.readouterr().out

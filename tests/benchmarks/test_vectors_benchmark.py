@@ -56,3 +56,12 @@ def test_a_run_fills_its_cells_and_resumes(tmp_path: Path) -> None:
     assert 0 < floor < ours, "twenty steps of training must be worse than real data"
     assert vectors.main(arguments) == 0
     assert (tmp_path / "vectors.json").read_bytes() == before
+
+
+def test_tails_that_come_together_are_told_from_tails_that_do_not() -> None:
+    rng = np.random.default_rng(0)
+    apart = rng.standard_normal((20_000, 2))
+    together = apart[:, :1].repeat(2, axis=1)
+    assert vectors.tail_dependence(together, 0.05) == pytest.approx(1)
+    assert vectors.tail_dependence(apart, 0.05) == pytest.approx(0.05, abs=0.03)  # 1,000 rows: four standard errors
+    assert vectors.tail_dependence(-together, 0.01) == pytest.approx(1)

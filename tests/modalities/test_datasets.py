@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import math
@@ -10,6 +11,7 @@ import tarfile
 
 import numpy as np
 import pytest
+from archives import wheel
 from PIL import Image
 from scipy import integrate, stats
 
@@ -17,6 +19,7 @@ import modalities.images.datasets as image_sets
 import modalities.vectors.datasets as vector_sets
 from pfgm_science.data import fingerprint
 from pfgm_science.errors import ConfigError, DataError, PfgmError
+from pfgm_science.packages import CACHE_VARIABLE
 
 
 @pytest.mark.parametrize("room", [image_sets, vector_sets])
@@ -183,6 +186,23 @@ def test_tables():
     assert cancer.objects.shape == (569, 30)
     assert (cancer.condition["label"] == "malignant").sum() == 212
     assert (cancer.condition["label"] == "benign").sum() == 357
+
+
+def test_returns_are_read_in_place(tmp_path, monkeypatch):
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
+    head = "Date,Open,High,Low,Close,Adj Close,Volume\n"
+    prices = {"sp500": (100, 110, 99), "nasdaq": (50, 50, 100)}
+    files = {
+        f"arch/data/{name}/{name}.csv.gz": gzip.compress(
+            (head + "".join(f"1/{day}/1999,0,0,0,{close},0,0\n" for day, close in enumerate(found, 4))).encode()
+        )
+        for name, found in prices.items()
+    }
+    monkeypatch.setattr(vector_sets, "_ARCH", wheel(tmp_path, files))
+    found = vector_sets.load("returns")
+    expected = 100 * np.log([[1.1, 1.0], [0.9, 2.0]])
+    np.testing.assert_allclose(found.objects, expected)
+    assert "NCSA" in found.licence
 
 
 def test_a_missing_scikit_learn_is_named(monkeypatch):

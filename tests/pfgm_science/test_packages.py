@@ -11,7 +11,7 @@ import pytest
 from archives import debian, sources, wheel
 
 from pfgm_science.errors import DataError, PfgmError
-from pfgm_science.packages import CACHE_VARIABLE, Package, _Part
+from pfgm_science.packages import CACHE_VARIABLE, Package, _built_for, _Part
 
 FILES = {"usr/share/b/one.ogg": b"\x00\xff" * 70_001, "usr/share/a.txt": b"here", "usr/share/b/two.ogg": b""}
 
@@ -106,3 +106,15 @@ def test_a_package_that_cannot_be_fetched_says_which_file_to_bring(
             package.member("usr/share/a.txt")
         with pytest.raises(PfgmError, match=reason):
             list(package.members("*"))
+
+
+def test_pip_is_asked_for_the_very_wheel() -> None:
+    assert _built_for("some-1.0-py3-none-any.whl") == []
+    words = _built_for("some-1.0-cp311-cp311-manylinux2014_x86_64.manylinux_2_17_x86_64.whl")
+    asked = dict(zip(words[::2], words[1::2], strict=True))
+    assert asked == {
+        "--implementation": "cp",
+        "--python-version": "311",
+        "--abi": "cp311",
+        "--platform": "manylinux2014_x86_64",
+    }
