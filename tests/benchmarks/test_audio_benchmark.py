@@ -110,6 +110,7 @@ def test_a_straight_line_joins_both_sides() -> None:
 
 
 def test_speed_is_counted_with_its_quality(tmp_path: Path) -> None:
+    run("headline", tmp_path)
     table = run("speed", tmp_path)
     for evaluations in (35, 18, 10):
         figures = table.find({"evaluations": evaluations, "seed": 1})
