@@ -171,10 +171,13 @@ def _at_speed(
 
 
 def listen(arguments: argparse.Namespace) -> None:
-    """The page to listen to, of the long run and, where the sweep has trained one, of one network for every D."""
+    """The page to listen to: of the long run, and of the sweep's networks as far as they are trained."""
     task, model = task_named(arguments.data), headline_model(arguments)
-    run = arguments.runs / f"{arguments.data}-any-seed0" / MODEL_FILE
-    every = (_drawing(load(run)), sweeps.DIMENSIONS) if run.exists() else None
+    every = {}
+    for D in sweeps.DIMENSIONS:
+        runs = [arguments.runs / f"{arguments.data}-{run}-seed0" / MODEL_FILE for run in (f"d{D:g}", "any")]
+        if there := [run for run in runs if run.exists()]:
+            every[D] = _drawing(load(there[0]))
     reference = task.reference
     page = listening_page(
         arguments.runs / f"{arguments.data}.html",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -28,10 +28,11 @@ def listening_page(
     train: Sequence[Clip],
     embed: Callable[[Sequence[Clip]], np.ndarray],
     long: Draw,
-    every: tuple[Draw, Sequence[float]] | None,
+    every: Mapping[float, Draw],
 ) -> Path:
-    """Write the page. real: held-out clips and their classes; long: draws by the long run; every: by one network for
-    every D, and the D to show, if there is one. embed: the space in which training clips are nearest.
+    """Write the page. real: held-out clips and their classes; long: draws by the long run; every: D -> draws at it.
+
+    embed: the space in which training clips are nearest.
     """
     clips, labels = real[0], np.asarray(real[1]).astype(str)
     classes = sorted(set(labels))
@@ -49,12 +50,11 @@ def listening_page(
             [listening_table(rows, ("real, held out", "generated", "nearest training clip"), "class")],
         )
     ]
-    if every is not None:
-        draw, dimensions = every
+    if every:
         by_dimension: list[Row] = [
-            (f"D = {dimension_text(D)}", list(draw(some, {"seed": 0, "dimension": D}))) for D in dimensions
+            (f"D = {dimension_text(D)}", list(draw(some, {"seed": 0, "dimension": D}))) for D, draw in every.items()
         ]
-        text = "One network for every D, the same noise in each row but for the kappa of D."
+        text = "Short runs, and the same noise in each row but for the kappa of D."
         sections.append(Section("A row per D", text, [listening_table(by_dimension, some, "D")]))
     by_steps: list[Row] = [
         (f"{count} evaluations", list(long(some, {"seed": 0, "evaluations": count}))) for count in EVALUATIONS
