@@ -2,7 +2,8 @@
 
 `agreement` reads the tables of the sweeps of every domain and measures nothing. `digits` trains networks of two sizes
 for two budgets at each D, because the theory says that a worse network wants a smaller D; beside each curve stands the
-D that the errors of the diffusion network along its own trajectories suggest. `preconditioning` compares what networks
+D that the errors of the diffusion network along its own trajectories suggest. `rule` tests that guess where
+all is exact but for errors of a known size. `preconditioning` compares what networks
 are told of their noise at small D.
 """
 
@@ -18,18 +19,23 @@ from itertools import product
 from typing import Any
 
 import numpy as np
+import torch
 
-from benchmarks import images, sweeps, tables
+from benchmarks import images, plane, sweeps, tables
 from benchmarks.runner import Benchmark, Table, dimension_argument, machine, parser, trained
 from modalities.images.adapter import Images
+from pfgm_science.batch import Batch
 from pfgm_science.data import Dataset
 from pfgm_science.denoiser import PRECONDITIONINGS
 from pfgm_science.metrics import frechet_distance
 from pfgm_science.model import Model, encoded
-from pfgm_science.noise_error import noise_errors
+from pfgm_science.noise_error import errors_of, noise_errors
+from pfgm_science.robustness import step_errors
+from pfgm_science.schedule import karras
 
 DIMENSIONS = (4.0, 16.0, 64.0, 256.0, math.inf)
 BOUNDS = (2.0, 1024.0)  # of the network for every D
+ALPHAS, RULE_DIMENSIONS, RULE_COUNT = (0.05, 0.1, 0.2, 0.4), (16.0, 64.0, 256.0, 1024.0, 4096.0, math.inf), 1000
 PRECONDITIONED = (1.0, 4.0, 16.0, 64.0)
 COUNT, EVALUATIONS, TRAJECTORIES = 1000, 35, 128
 NETWORKS: dict[str, dict[str, Any]] = {
@@ -42,6 +48,7 @@ TRAINING: dict[str, Any] = {"batch_size": 64, "learning_rate": 2e-3, "ema_half_l
 EXAMPLES = """  pfgm benchmark dimension agreement              from the tables of the sweeps; nothing is measured
   pfgm benchmark dimension digits                 two networks, two budgets, every D (goes on where it was cut)
   pfgm benchmark dimension preconditioning        EDM's, the variance's, and what x shows
+  pfgm benchmark dimension rule                   the guess from errors along the way, where all else is exact
   pfgm benchmark dimension digits --networks small --steps 200 --seeds 0"""
 
 
@@ -86,6 +93,40 @@ def digits(arguments: argparse.Namespace) -> None:
                 model = trained(arguments, run, Images(), train, settings | {"dimension": math.inf, "seed": seed})
                 table.cell(key, partial(_errors, model, train, seed))
     print(tables.render("dimension-agreement", arguments.results))
+
+
+def rule(arguments: argparse.Namespace) -> None:
+    """Does the D that errors along the way suggest hold where all is exact but for errors of a known size?
+
+    For each size of the errors: the second moment of the noise error that is measured along disturbed trajectories of
+    diffusion, and the distance to data of disturbed trajectories at every D.
+    """
+    table = Table("dimension-rule", arguments.results)
+    table.describe(
+        {"N": plane.N, "plane": plane.PLANE, "steps": plane.STEPS, "count": RULE_COUNT},
+        again=arguments.again,
+        command="pfgm benchmark dimension rule",
+        machine=machine(arguments.device),
+    )
+    for seed, alpha in product(arguments.seeds, ALPHAS):
+        table.cell({"alpha": alpha, "errors": "along the way", "seed": seed}, partial(_disturbed_errors, alpha, seed))
+        for D in RULE_DIMENSIONS:
+            key = {"alpha": alpha, "D": D, "seed": seed}
+            table.cell(key, partial(plane.frechet_after, alpha, D, RULE_COUNT, seed))
+    print(tables.render("dimension-rule", arguments.results))
+
+
+def _disturbed_errors(alpha: float, seed: int) -> dict[str, float]:
+    """Errors of the noise along trajectories of diffusion that are disturbed before each step."""
+    generator = torch.Generator().manual_seed(seed)
+    grid, field = karras(plane.STEPS), plane.InPlane(math.inf)
+    data = torch.zeros(TRAJECTORIES, plane.N, dtype=torch.float64)
+    data[:, : plane.PLANE] = plane.fresh_data(TRAJECTORIES, generator)
+    x = plane.in_plane_noise(math.inf, TRAJECTORIES, float(grid[0]), generator)
+    seen = step_errors(alpha, generator)  # as the next step meets them
+    states = [replace(s, x=seen(s.x, s.sigma)) for s in plane.disturbed(field, x, grid, alpha, generator) if s.sigma]
+    found = errors_of(states, field, Batch(data), generator)
+    return {"second moment": found.second_moment, "D": found.dimension}
 
 
 def preconditioning(arguments: argparse.Namespace) -> None:
@@ -137,6 +178,7 @@ def _errors(model: Model, train: Dataset, seed: int) -> dict[str, Any]:
 STUDIES: dict[str, Callable[[argparse.Namespace], None]] = {
     "agreement": agreement,
     "digits": digits,
+    "rule": rule,
     "preconditioning": preconditioning,
 }
 BENCHMARK = Benchmark("dimension", "which D: cheap ways beside networks that are trained at each", main)

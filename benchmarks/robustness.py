@@ -11,38 +11,28 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from benchmarks import antibody, audio, dimension, images, rna, tables
+from benchmarks.plane import PLANE, STEPS, N, floor, frechet_after
 from benchmarks.runner import Benchmark, Table, dimension_argument, machine, parser, trained
 from modalities.audio.adapter import Audio
 from modalities.images.adapter import Images
 from modalities.sequences.adapter import Sequences
 from pfgm_science.adapters import Adapter
-from pfgm_science.batch import Condition
 from pfgm_science.data import Dataset
-from pfgm_science.denoiser import Denoiser
 from pfgm_science.distance import Distance
-from pfgm_science.exact import Gaussian
 from pfgm_science.metrics import frechet_distance
 from pfgm_science.model import Model
-from pfgm_science.noise import StudentT
 from pfgm_science.progress import progress
-from pfgm_science.robustness import Disturbed, measure, step_errors
-from pfgm_science.sampling import sample
-from pfgm_science.schedule import karras
-from pfgm_science.solvers import Heun, State
+from pfgm_science.robustness import measure
 
-N, PLANE = 3072, 64
-STEPS = 18
 DIMENSIONS = (64.0, 2048.0, math.inf)
 
 EXAMPLES = """  pfgm benchmark robustness                        the exact field (about ten minutes on two cores)
@@ -172,64 +162,6 @@ NETWORKS = {
         lambda: Distance(audio.task_named("syllables").train),
     ),
 }
-
-
-def floor(count: int, seed: int) -> dict[str, float]:
-    """Fresh data in the place of samples."""
-    generator = torch.Generator().manual_seed(10_000 + seed)
-    return {"frechet": _distance(fresh_data(count, generator), generator)}
-
-
-def frechet_after(alpha: float, D: float, count: int, seed: int) -> dict[str, float]:
-    """In-plane Frechet distance of `count` samples drawn with errors of size alpha."""
-    generator = torch.Generator().manual_seed(seed)
-    grid = karras(STEPS)
-    x = in_plane_noise(D, count, float(grid[0]), generator)
-    with progress(f"alpha {alpha:g}, D {D:g}") as update:
-        for i, state in enumerate(disturbed(InPlane(D), x, grid, alpha, generator)):
-            x = state.x
-            if i:
-                update(i, STEPS)
-    return {"frechet": _distance(x[:, :PLANE], generator)}
-
-
-def disturbed(denoiser: Denoiser, x: Tensor, grid: Tensor, alpha: float, generator: torch.Generator) -> Iterator[State]:
-    """Heun's trajectory with Gaussian errors of size alpha sigma added to x before each step."""
-    return sample(denoiser, x, grid, solver=Disturbed(Heun(), step_errors(alpha, generator)))
-
-
-def deviations() -> Tensor:
-    """Standard deviation of the data along each direction of the plane: [64], from 2 to 0.02."""
-    return torch.logspace(math.log10(2), math.log10(0.02), PLANE, dtype=torch.float64)
-
-
-class InPlane:
-    """The exact denoiser of the data set: Gaussian in the plane, zero in the other N - 64 coordinates."""
-
-    def __init__(self, D: float) -> None:
-        std = torch.cat([deviations(), torch.zeros(N - PLANE, dtype=torch.float64)])
-        self.denoiser = Gaussian(std, D, nodes=24)
-
-    def __call__(
-        self, x: Tensor, sigma: Tensor, condition: Condition | None = None, mask: Tensor | None = None
-    ) -> Tensor:
-        parts = max(1, len(x) // 500)
-        return torch.cat([self.denoiser(part, s) for part, s in zip(x.chunk(parts), sigma.chunk(parts), strict=True)])
-
-
-def in_plane_noise(D: float, count: int, sigma: float, generator: torch.Generator) -> Tensor:
-    """The prior in all N coordinates: [count, N] float64."""
-    return StudentT(D).prior((count, N), sigma, generator=generator, dtype=torch.float64)
-
-
-def fresh_data(count: int, generator: torch.Generator) -> Tensor:
-    """Data in the plane: [count, 64]."""
-    return torch.randn((count, PLANE), generator=generator, dtype=torch.float64) * deviations()
-
-
-def _distance(plane: Tensor, generator: torch.Generator) -> float:
-    other = fresh_data(len(plane), generator)
-    return frechet_distance(np.asarray(plane), np.asarray(other))
 
 
 BENCHMARK = Benchmark(

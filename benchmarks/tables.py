@@ -234,6 +234,21 @@ def preconditioning(results: Path) -> str:
     return markdown(["preconditioning", *(f"D = {dimension_text(D)}" for D in dimensions)], rows)
 
 
+def rule(results: Path) -> str:
+    """Errors of known size on the exact field: what D they suggest, and the distance to data at each D."""
+    table = Table("dimension-rule", results)
+    dimensions = _dimensions(table.cells)
+    rows = []
+    for alpha in sorted({c["key"]["alpha"] for c in table.cells}):
+        suggested = [
+            _over_seeds(table, figure, 2, alpha=alpha, errors="along the way") for figure in ("second moment", "D")
+        ]
+        rows.append(
+            [f"{alpha:g}", *suggested, *(_over_seeds(table, "frechet", 3, alpha=alpha, D=D) for D in dimensions)]
+        )
+    return markdown(["alpha", "e^2", "2/e^2", *(f"D = {dimension_text(D)}" for D in dimensions)], rows)
+
+
 def troubles(name: str) -> Callable[[Path], str]:
     """Trained networks in trouble: a row a trouble and strength, a column a D; in brackets: over what it is without."""
 
@@ -720,6 +735,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     **{f"audio-{study}-drums": audio(f"audio-{study}-drums", AUDIO_FIGURES["drums"]) for study in AUDIO_STUDIES},
     **{f"robustness-{of}": troubles(f"robustness-{of}") for of in ("digits", "airrdb", "5s-rrna", "syllables")},
     "dimension-preconditioning": preconditioning,
+    "dimension-rule": rule,
     "dimension-agreement": lambda results: markdown(agreement.HEADER, agreement.rows(results)),
     "audio-gaps": audio_gaps("audio-gaps", "speech"),
     "audio-gaps-drums": audio_gaps("audio-gaps-drums", "effects"),

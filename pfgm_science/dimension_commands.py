@@ -45,6 +45,8 @@ TRAJECTORIES = 64  # on which the errors of noise are measured
 
 def find_d(args: argparse.Namespace) -> int:
     """A run that was trained for it, or data of which the networks are trained here."""
+    if args.data is None and args.target in adapters.names() and not Path(args.target).exists():
+        raise ConfigError(f"{args.target} is a modality: which data? By name or path: pfgm find-d {args.target} DATA")
     if args.data is not None and args.target in adapters.names():
         curve, name = _of_data(args)
         out = _out(args, Path("runs") / "find-d" / name)

@@ -11,6 +11,7 @@ sigma)||^2, is calibrated on real data to which noise of known variance was adde
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +23,7 @@ from pfgm_science.denoiser import Denoiser
 from pfgm_science.errors import DataError
 from pfgm_science.model import Model
 from pfgm_science.noise import StudentT
+from pfgm_science.solvers import State
 
 # Variances of the noise, in those of the nominal level, at which the network is calibrated.
 RESPONSES = (0.25, 0.5, 0.7, 0.85, 1.0, 1.15, 1.4, 2.0, 4.0)
@@ -65,12 +67,16 @@ def noise_errors(
         raise DataError(f"{len(batch)} objects to measure noise with: at least {LEAST} are needed")
     device = next(model.denoiser.parameters()).device
     denoiser, batch = model.at(dimension), batch.to(device)
-    generator = torch.Generator().manual_seed(seed)
-    found: list[tuple[float, float, float, float]] = []
     way = {"dimension": dimension, "evaluations": evaluations, "solver": "heun", "grid": "karras"}
-    for state in model.trajectory(batch, range(len(batch)), seed=seed, **way):  # type: ignore[arg-type]
-        if state.sigma > 0:
-            found.append((state.sigma, *_error(denoiser, state.x, state.sigma, batch, generator)))
+    states = model.trajectory(batch, range(len(batch)), seed=seed, **way)  # type: ignore[arg-type]
+    return errors_of(states, denoiser, batch, torch.Generator().manual_seed(seed))
+
+
+def errors_of(states: Iterable[State], denoiser: Denoiser, batch: Batch, generator: torch.Generator) -> NoiseErrors:
+    """The errors at states of trajectories, sigma > 0, seen by a denoiser that real data of the batch calibrate."""
+    found = [
+        (state.sigma, *_error(denoiser, state.x, state.sigma, batch, generator)) for state in states if state.sigma > 0
+    ]
     levels, bias, spread, noise = zip(*found, strict=True)
     return NoiseErrors(levels, bias, spread, noise)
 

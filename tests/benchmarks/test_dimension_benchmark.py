@@ -82,3 +82,18 @@ def test_preconditionings_stand_beside_each_other(tmp_path: Path, monkeypatch: p
     table = Table("dimension-preconditioning", tmp_path)
     assert len(table.cells) == 5  # the noise of D = 1 has no variance to be matched
     assert "| matched | - |" in tables.render("dimension-preconditioning", tmp_path)
+
+
+def test_errors_of_a_known_size_suggest_a_smaller_dimension_the_larger_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dimension, "ALPHAS", (0.05, 0.3))
+    monkeypatch.setattr(dimension, "RULE_DIMENSIONS", (64.0, math.inf))
+    monkeypatch.setattr(dimension, "RULE_COUNT", 70)
+    monkeypatch.setattr(dimension, "TRAJECTORIES", 16)
+    assert dimension.main(["rule", "--seeds", "0", "--results", str(tmp_path)]) == 0
+    table = Table("dimension-rule", tmp_path)
+    small, large = (table.find({"alpha": a, "errors": "along the way", "seed": 0}) for a in (0.05, 0.3))
+    assert small is not None and large is not None
+    assert float(large["D"]) < 0.1 * float(small["D"])
+    assert "| 0.3 |" in tables.render("dimension-rule", tmp_path)

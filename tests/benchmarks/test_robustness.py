@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from benchmarks import dimension, robustness, tables
-from benchmarks.robustness import PLANE, STEPS, InPlane, N, deviations, disturbed, fresh_data
+from benchmarks.plane import PLANE, STEPS, InPlane, N, deviations, disturbed, fresh_data
 from benchmarks.runner import Table
 from pfgm_science.robustness import TROUBLES
 from pfgm_science.sampling import sample

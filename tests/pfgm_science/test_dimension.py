@@ -208,3 +208,5 @@ def test_command_on_a_run(pfgm: Pfgm, tmp_path: Path) -> None:
     assert alone.code == 2 and "D = 64 alone" in alone.err
     wrong = pfgm("find-d", tmp_path / "range.safetensors", "moons", "--way", "search")
     assert wrong.code == 2 and "modality and data" in wrong.err
+    lacking = pfgm("find-d", "vectors")
+    assert lacking.code == 2 and "which data?" in lacking.err
