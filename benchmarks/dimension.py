@@ -35,7 +35,8 @@ from pfgm_science.schedule import karras
 
 DIMENSIONS = (4.0, 16.0, 64.0, 256.0, math.inf)
 BOUNDS = (2.0, 1024.0)  # of the network for every D
-ALPHAS, RULE_DIMENSIONS, RULE_COUNT = (0.05, 0.1, 0.2, 0.4), (16.0, 64.0, 256.0, 1024.0, 4096.0, math.inf), 1000
+ALPHAS, RULE_SIZES, RULE_COUNT = (0.05, 0.1, 0.2, 0.4), (256, 3072), 1000
+RULE_DIMENSIONS = (4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, math.inf)
 PRECONDITIONED = (1.0, 4.0, 16.0, 64.0)
 COUNT, EVALUATIONS, TRAJECTORIES = 1000, 35, 128
 NETWORKS: dict[str, dict[str, Any]] = {
@@ -103,30 +104,30 @@ def rule(arguments: argparse.Namespace) -> None:
     """
     table = Table("dimension-rule", arguments.results)
     table.describe(
-        {"N": plane.N, "plane": plane.PLANE, "steps": plane.STEPS, "count": RULE_COUNT},
+        {"plane": plane.PLANE, "steps": plane.STEPS, "count": RULE_COUNT},
         again=arguments.again,
         command="pfgm benchmark dimension rule",
         machine=machine(arguments.device),
     )
-    for seed, alpha in product(arguments.seeds, ALPHAS):
-        table.cell({"alpha": alpha, "errors": "along the way", "seed": seed}, partial(_disturbed_errors, alpha, seed))
+    for seed, N, alpha in product(arguments.seeds, RULE_SIZES, ALPHAS):
+        of = {"N": N, "alpha": alpha, "seed": seed}
+        table.cell({**of, "errors": "along the way"}, partial(_disturbed_errors, N, alpha, seed))
         for D in RULE_DIMENSIONS:
-            key = {"alpha": alpha, "D": D, "seed": seed}
-            table.cell(key, partial(plane.frechet_after, alpha, D, RULE_COUNT, seed))
+            table.cell({**of, "D": D}, partial(plane.frechet_after, alpha, D, RULE_COUNT, seed, N))
     print(tables.render("dimension-rule", arguments.results))
 
 
-def _disturbed_errors(alpha: float, seed: int) -> dict[str, float]:
+def _disturbed_errors(N: int, alpha: float, seed: int) -> dict[str, float]:
     """Errors of the noise along trajectories of diffusion that are disturbed before each step."""
     generator = torch.Generator().manual_seed(seed)
-    grid, field = karras(plane.STEPS), plane.InPlane(math.inf)
-    data = torch.zeros(TRAJECTORIES, plane.N, dtype=torch.float64)
+    grid, field = karras(plane.STEPS), plane.InPlane(math.inf, N)
+    data = torch.zeros(TRAJECTORIES, N, dtype=torch.float64)
     data[:, : plane.PLANE] = plane.fresh_data(TRAJECTORIES, generator)
-    x = plane.in_plane_noise(math.inf, TRAJECTORIES, float(grid[0]), generator)
+    x = plane.in_plane_noise(math.inf, TRAJECTORIES, float(grid[0]), generator, N)
     seen = step_errors(alpha, generator)  # as the next step meets them
     states = [replace(s, x=seen(s.x, s.sigma)) for s in plane.disturbed(field, x, grid, alpha, generator) if s.sigma]
     found = errors_of(states, field, Batch(data), generator)
-    return {"second moment": found.second_moment, "D": found.dimension}
+    return {"second moment": found.second_moment, "D": found.dimension, "first guess": found.first_guess}
 
 
 def preconditioning(arguments: argparse.Namespace) -> None:
@@ -169,6 +170,7 @@ def _errors(model: Model, train: Dataset, seed: int) -> dict[str, Any]:
     return {
         "second moment": found.second_moment,
         "D": found.dimension,
+        "first guess": found.first_guess,
         "levels": list(found.levels),
         "bias": list(found.bias),
         "spread": list(found.spread),

@@ -34,13 +34,13 @@ def floor(count: int, seed: int) -> dict[str, float]:
     return {"frechet": _distance(fresh_data(count, generator), generator)}
 
 
-def frechet_after(alpha: float, D: float, count: int, seed: int) -> dict[str, float]:
-    """In-plane Frechet distance of `count` samples drawn with errors of size alpha."""
+def frechet_after(alpha: float, D: float, count: int, seed: int, size: int = N) -> dict[str, float]:
+    """In-plane Frechet distance of `count` samples drawn with errors of size alpha; size: N."""
     generator = torch.Generator().manual_seed(seed)
     grid = karras(STEPS)
-    x = in_plane_noise(D, count, float(grid[0]), generator)
+    x = in_plane_noise(D, count, float(grid[0]), generator, size)
     with progress(f"alpha {alpha:g}, D {D:g}") as update:
-        for i, state in enumerate(disturbed(InPlane(D), x, grid, alpha, generator)):
+        for i, state in enumerate(disturbed(InPlane(D, size), x, grid, alpha, generator)):
             x = state.x
             if i:
                 update(i, STEPS)
@@ -60,8 +60,8 @@ def deviations() -> Tensor:
 class InPlane:
     """The exact denoiser of the data set: Gaussian in the plane, zero in the other N - 64 coordinates."""
 
-    def __init__(self, D: float) -> None:
-        std = torch.cat([deviations(), torch.zeros(N - PLANE, dtype=torch.float64)])
+    def __init__(self, D: float, size: int = N) -> None:
+        std = torch.cat([deviations(), torch.zeros(size - PLANE, dtype=torch.float64)])
         self.denoiser = Gaussian(std, D, nodes=24)
 
     def __call__(
@@ -71,9 +71,9 @@ class InPlane:
         return torch.cat([self.denoiser(part, s) for part, s in zip(x.chunk(parts), sigma.chunk(parts), strict=True)])
 
 
-def in_plane_noise(D: float, count: int, sigma: float, generator: torch.Generator) -> Tensor:
+def in_plane_noise(D: float, count: int, sigma: float, generator: torch.Generator, size: int = N) -> Tensor:
     """The prior in all N coordinates: [count, N] float64."""
-    return StudentT(D).prior((count, N), sigma, generator=generator, dtype=torch.float64)
+    return StudentT(D).prior((count, size), sigma, generator=generator, dtype=torch.float64)
 
 
 def fresh_data(count: int, generator: torch.Generator) -> Tensor:

@@ -239,14 +239,16 @@ def rule(results: Path) -> str:
     table = Table("dimension-rule", results)
     dimensions = _dimensions(table.cells)
     rows = []
-    for alpha in sorted({c["key"]["alpha"] for c in table.cells}):
-        suggested = [
-            _over_seeds(table, figure, 2, alpha=alpha, errors="along the way") for figure in ("second moment", "D")
-        ]
-        rows.append(
-            [f"{alpha:g}", *suggested, *(_over_seeds(table, "frechet", 3, alpha=alpha, D=D) for D in dimensions)]
-        )
-    return markdown(["alpha", "e^2", "2/e^2", *(f"D = {dimension_text(D)}" for D in dimensions)], rows)
+    for N, alpha in sorted({(c["key"]["N"], c["key"]["alpha"]) for c in table.cells}):
+        of = {"N": N, "alpha": alpha}
+        way = {**of, "errors": "along the way"}
+        told = [_over_seeds(table, figure, 2, **way) for figure in ("second moment", "first guess", "D")]
+        rows.append([f"{N}", f"{alpha:g}", *told, *(_over_seeds(table, "frechet", 3, **of, D=D) for D in dimensions)])
+    return markdown(["N", "alpha", "e^2", "2/e^2", "D suggested", *map(_named, dimensions)], rows)
+
+
+def _named(D: float | str) -> str:
+    return f"D = {dimension_text(D)}"
 
 
 def troubles(name: str) -> Callable[[Path], str]:

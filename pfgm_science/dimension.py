@@ -195,8 +195,9 @@ def page(curve: Curve, title: str, facts: Mapping[str, Any]) -> Report:
     if curve.errors is not None:
         told = (
             "How much the noise that is in x differs from the level that the network is told, on its own way from "
-            f"noise to data. The second moment is {curve.errors.second_moment:.2g}; noise at D varies by 2/D, which "
-            f"suggests D = {named(float(f'{curve.errors.dimension:.2g}'))}, a first guess and no measurement of D."
+            f"noise to data. Their root mean square e is {math.sqrt(curve.errors.second_moment):.2g}, and the field at "
+            "D leaves D / (N + D) of them. What is left does no harm up to "
+            f"D = {named(rounded(curve.errors.dimension))}: a suggestion, and no measurement of D."
         )
         figure = Figure(errors_drawn(curve.errors), alt="Relative error of the noise variance against the noise level")
         sections.append(Section("Errors along the way", told, [figure]))
@@ -241,6 +242,11 @@ def errors_drawn(errors: NoiseErrors) -> Any:
 def _place(D: float) -> float:
     """Where D stands on a line that has an end: 2/D is the relative variance of the noise, its root the deviation."""
     return -math.log1p(math.sqrt(2 / D)) if math.isfinite(D) else 0.0
+
+
+def rounded(D: float) -> float:
+    """D to two digits, as a suggestion is told."""
+    return float(f"{D:.2g}")
 
 
 def named_plainly(D: float) -> str:

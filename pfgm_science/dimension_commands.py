@@ -24,7 +24,7 @@ from pfgm_science.commands import (
     training_data,
 )
 from pfgm_science.data import Dataset
-from pfgm_science.dimension import ANALYSIS, ONE_NETWORK, SEARCH, Curve, curve_of, sweep, way_of
+from pfgm_science.dimension import ANALYSIS, ONE_NETWORK, SEARCH, Curve, curve_of, rounded, sweep, way_of
 from pfgm_science.dimension import page as dimension_page
 from pfgm_science.distance import Distance, mean_and_spread, named, written
 from pfgm_science.errors import ConfigError
@@ -221,7 +221,9 @@ def _show(curve: Curve) -> None:
     lines += [(named(D), f"{v:.3g}", "stopped early") for D, v in curve.stopped.items() if D not in curve.values]
     show_table(("D", "distance", "beside the best"), lines)
     if curve.errors is not None:
-        print(f"errors along the way suggest D = {float(f'{curve.errors.dimension:.2g}'):g}, a first guess")
+        print(
+            f"errors along the way are forgiven up to D = {named(rounded(curve.errors.dimension))}, which they suggest"
+        )
     print(curve)
 
 

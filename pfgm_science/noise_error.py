@@ -1,8 +1,9 @@
 """How much noise is left in a trajectory beside how much should be: the error that decides which D a network wants.
 
 A sampler tells its network the nominal level sigma. The noise that is really in x differs from it, because the steps
-before were not exact. PFGM++ at D trains on noise whose variance is sigma^2 / kappa, of relative variance 2/D: a
-network at D expects errors of that size. So their second moment e^2 suggests D = 2 / e^2 (derived, docs/dimension.md).
+before were not exact. The field at D weighs both: its level is s^2 = (D sigma^2 + N v) / (N + D), v the variance of the
+noise that x shows (docs/physics.md, section 4), so that of a relative error e of the variance D / (N + D) is left. D is
+small enough where that share of e does no harm, and larger D is easier to learn: the largest such D is suggested.
 
 The noise in x cannot be seen, but measured: the network itself is the instrument. What it removes, ||x - Den(x,
 sigma)||^2, is calibrated on real data to which noise of known variance was added.
@@ -28,16 +29,18 @@ from pfgm_science.solvers import State
 # Variances of the noise, in those of the nominal level, at which the network is calibrated.
 RESPONSES = (0.25, 0.5, 0.7, 0.85, 1.0, 1.15, 1.4, 2.0, 4.0)
 LEAST = 8  # objects and trajectories
+HARMLESS = 0.015  # relative error of the variance that is left to a sampler: measured, `pfgm benchmark dimension rule`
 
 
 @dataclass(frozen=True)
 class NoiseErrors:
     """Errors of the variance of the noise along trajectories, a value a level: the log of what it is over sigma^2.
 
-    levels: sigma, falling; bias: the mean error, -0.1 where a tenth is missing; spread: its standard deviation beyond
-    that of the instrument; noise: that of the instrument itself, on noise of exactly the nominal level.
+    N: coordinates; levels: sigma, falling; bias: the mean error, -0.1 where a tenth is missing; spread: its standard
+    deviation beyond that of the instrument; noise: that of the instrument itself, on noise of exactly the nominal level.
     """
 
+    N: float
     levels: tuple[float, ...]
     bias: tuple[float, ...]
     spread: tuple[float, ...]
@@ -51,7 +54,16 @@ class NoiseErrors:
 
     @property
     def dimension(self) -> float:
-        """The D at which noise of exactly the nominal level would vary as much: 2 / e^2."""
+        """The largest D that leaves no more than HARMLESS of the error e: e D / (N + D) = HARMLESS; inf if e is less."""
+        e = math.sqrt(self.second_moment)
+        return self.N * HARMLESS / (e - HARMLESS) if e > HARMLESS else math.inf
+
+    @property
+    def first_guess(self) -> float:
+        """The D at which noise of exactly the nominal level varies as much as these errors: 2 / e^2.
+
+        Too small where errors are large, because it forgets that the field corrects them: see `dimension`.
+        """
         return 2 / self.second_moment if self.second_moment > 0 else math.inf
 
 
@@ -78,7 +90,8 @@ def errors_of(states: Iterable[State], denoiser: Denoiser, batch: Batch, generat
         (state.sigma, *_error(denoiser, state.x, state.sigma, batch, generator)) for state in states if state.sigma > 0
     ]
     levels, bias, spread, noise = zip(*found, strict=True)
-    return NoiseErrors(levels, bias, spread, noise)
+    N = float(free_coordinates(batch.values, batch.mask).double().mean())
+    return NoiseErrors(N, levels, bias, spread, noise)
 
 
 @torch.no_grad()

@@ -90,10 +90,12 @@ def test_errors_of_a_known_size_suggest_a_smaller_dimension_the_larger_they_are(
     monkeypatch.setattr(dimension, "ALPHAS", (0.05, 0.3))
     monkeypatch.setattr(dimension, "RULE_DIMENSIONS", (64.0, math.inf))
     monkeypatch.setattr(dimension, "RULE_COUNT", 70)
+    monkeypatch.setattr(dimension, "RULE_SIZES", (256,))
     monkeypatch.setattr(dimension, "TRAJECTORIES", 16)
     assert dimension.main(["rule", "--seeds", "0", "--results", str(tmp_path)]) == 0
     table = Table("dimension-rule", tmp_path)
-    small, large = (table.find({"alpha": a, "errors": "along the way", "seed": 0}) for a in (0.05, 0.3))
+    key = {"N": 256, "errors": "along the way", "seed": 0}
+    small, large = (table.find({**key, "alpha": alpha}) for alpha in (0.05, 0.3))
     assert small is not None and large is not None
     assert float(large["D"]) < 0.1 * float(small["D"])
-    assert "| 0.3 |" in tables.render("dimension-rule", tmp_path)
+    assert "| 256 | 0.3 |" in tables.render("dimension-rule", tmp_path)

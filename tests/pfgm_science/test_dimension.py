@@ -26,7 +26,7 @@ from pfgm_science.errors import ConfigError
 from pfgm_science.exact import Gaussian
 from pfgm_science.model import fit
 from pfgm_science.noise import StudentT
-from pfgm_science.noise_error import NoiseErrors, _error, noise_errors
+from pfgm_science.noise_error import HARMLESS, NoiseErrors, _error, noise_errors
 from pfgm_science.progress import Update, silent
 from pfgm_science.report import render
 from pfgm_science.search import Search
@@ -103,11 +103,18 @@ def test_noise_of_the_family_is_found_to_vary_by_its_D() -> None:
     bias, spread, noise = _error(denoiser, x, 3.0, Batch(y), generator)
     # log(1 / kappa) has mean log(25) - psi(25) = 0.020 and standard deviation sqrt(psi1(25)) = 0.202 at D = 50.
     assert (bias, spread) == pytest.approx((0.020, 0.202), abs=0.03)
-    assert NoiseErrors((3.0,), (bias,), (spread,), (noise,)).dimension == pytest.approx(48, abs=14)
+    assert NoiseErrors(512, (3.0,), (bias,), (spread,), (noise,)).first_guess == pytest.approx(48, abs=14)
 
 
 def test_an_exact_instrument_sees_no_error_where_there_is_none() -> None:
-    assert NoiseErrors((1.0,), (0.0,), (0.0,), (0.1,)).dimension == INF
+    none = NoiseErrors(64, (1.0,), (0.0,), (0.0,), (0.1,))
+    assert none.dimension == none.first_guess == INF
+
+
+def test_the_suggested_dimension_leaves_a_harmless_share_of_the_error() -> None:
+    found = NoiseErrors(100, (1.0, 0.1), (0.3, -0.3), (0.4, 0.4), (0.1, 0.1))
+    D = found.dimension
+    assert 0.5 * D / (100 + D) == pytest.approx(HARMLESS)
 
 
 def test_analysis_of_a_model(tmp_path: Path) -> None:
@@ -189,7 +196,7 @@ def test_command_on_data(pfgm: Pfgm, tmp_path: Path, way: str) -> None:
     more = ["--seeds", 2, "--evaluations", 4, "--set", "network.width=8", "--out", tmp_path]
     answer = pfgm(*words, *more)
     assert answer.code == 0, answer.err
-    assert "best D = " in answer.out and ("suggest D" in answer.out) == (way == "analysis")
+    assert "best D = " in answer.out and ("are forgiven" in answer.out) == (way == "analysis")
     assert json.loads((tmp_path / "result.json").read_text())["way"] == way
     assert "Distance against D" in (tmp_path / "report.html").read_text()
     assert pfgm(*words, *more).out == answer.out
