@@ -37,7 +37,7 @@ class NoiseErrors:
     """Errors of the variance of the noise along trajectories, a value a level: the log of what it is over sigma^2.
 
     N: coordinates; levels: sigma, falling; bias: the mean error, -0.1 where a tenth is missing; spread: its standard
-    deviation beyond that of the instrument; noise: that of the instrument itself, on noise of exactly the nominal level.
+    deviation beyond that of the instrument; noise: that of the instrument, on noise of exactly the nominal level.
     """
 
     N: float
@@ -54,7 +54,7 @@ class NoiseErrors:
 
     @property
     def dimension(self) -> float:
-        """The largest D that leaves no more than HARMLESS of the error e: e D / (N + D) = HARMLESS; inf if e is less."""
+        """The largest D that leaves no more than HARMLESS of e: e D / (N + D) = HARMLESS; inf if e is less."""
         e = math.sqrt(self.second_moment)
         return self.N * HARMLESS / (e - HARMLESS) if e > HARMLESS else math.inf
 
