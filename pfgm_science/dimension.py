@@ -226,7 +226,7 @@ def drawn(curve: Curve) -> Any:
 
 def errors_drawn(errors: NoiseErrors) -> Any:
     """Bias and spread of the noise in x against the nominal level."""
-    figure, (ax,) = new_figure(5.2, 3.2)
+    figure, (ax,) = new_figure(6.4, 3.2)
     levels, bias = np.array(errors.levels), np.array(errors.bias)
     ax.fill_between(levels, bias - errors.spread, bias + errors.spread, color=LINE, linewidth=0, label="spread")
     ax.plot(levels, bias, "o-", color=GENERATED, markersize=3, label="bias")
@@ -234,7 +234,7 @@ def errors_drawn(errors: NoiseErrors) -> Any:
     ax.axhline(0, color=MUTED, linewidth=0.6)
     ax.set_xscale("log")
     ax.invert_xaxis()
-    ax.legend(frameon=False, fontsize=8, labelcolor=MUTED)
+    ax.legend(frameon=False, fontsize=8, labelcolor=MUTED, loc="center left", bbox_to_anchor=(1.0, 0.5))
     label(ax, "Noise in x, beside what it should be", "σ", "relative error of its variance")
     return figure
 

@@ -53,8 +53,8 @@ class Distance:
 
 
 def mean_and_spread(values: Sequence[float]) -> tuple[float, float]:
-    """Mean and standard deviation over seeds; nan for the spread of a single one, inf where a value is."""
-    if not all(map(math.isfinite, values)):
+    """Mean and standard deviation over seeds; nan for the spread of one; inf where a value is, or there is none."""
+    if not values or not all(map(math.isfinite, values)):
         return math.inf, math.nan
     return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
 

@@ -245,19 +245,24 @@ def _curves(cells: Cells, trouble: Trouble) -> Any:
 
     figure, (ax,) = new_figure(4.4, 3.2)
     dimensions = dimensions_of(cells)
+    every: list[float] = []
     for k, D in enumerate(dimensions):
         colour = colormaps["viridis"](0.9 * k / max(len(dimensions) - 1, 1))
-        points = [(i, *mean_and_spread(found)) for i, s in enumerate(trouble.strengths)
-                  if (found := distances(cells, trouble.name, s, D))]  # fmt: skip
-        points = [(i, mean, 0.0 if math.isnan(spread) else spread) for i, mean, spread in points if math.isfinite(mean)]
+        beside = 0.12 * (k - (len(dimensions) - 1) / 2)  # so that bars do not hide each other
+        found = [(i, *mean_and_spread(distances(cells, trouble.name, s, D))) for i, s in enumerate(trouble.strengths)]
+        points = [
+            (i + beside, mean, 0.0 if math.isnan(spread) else spread) for i, mean, spread in found if mean < math.inf
+        ]
         if points:
             at, means, spreads = zip(*points, strict=True)
-            ax.errorbar(at, means, yerr=spreads, fmt="o-", color=colour, markersize=3, linewidth=1.2, capsize=2,
-                        label=f"D = {named(D)}")  # fmt: skip
+            every += means
+            name = f"D = {named(D)}"
+            ax.errorbar(at, means, spreads, fmt="o-", color=colour, ms=3, lw=1.2, elinewidth=0.8, capsize=2, label=name)
         if calm := distances(cells, NONE, 0.0, D):
             ax.axhline(mean_and_spread(calm)[0], color=colour, linewidth=0.8, linestyle="--")
     ax.set_xticks(range(len(trouble.strengths)), [f"{strength:g}" for strength in trouble.strengths])
-    ax.set_yscale("log")
+    if every and 0 < 20 * min(every) < max(every):
+        ax.set_yscale("log")
     ax.legend(frameon=False, fontsize=8, labelcolor=MUTED)
     label(ax, trouble.name, trouble.unit, "distance to data")
     return figure
