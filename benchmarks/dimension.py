@@ -38,7 +38,7 @@ BOUNDS = (2.0, 1024.0)  # of the network for every D
 ALPHAS, RULE_SIZES, RULE_COUNT = (0.05, 0.1, 0.2, 0.4), (256, 3072), 1000
 RULE_DIMENSIONS = (4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, math.inf)
 PRECONDITIONED = (1.0, 4.0, 16.0, 64.0)
-COUNT, EVALUATIONS, TRAJECTORIES = 1000, 35, 128
+COUNT, EVALUATIONS, TRAJECTORIES = 1000, 35, 256
 NETWORKS: dict[str, dict[str, Any]] = {
     "small": {"kind": "unet", "channels": 4, "multipliers": [1, 2], "blocks": 1, "patch": 1},
     "large": {"kind": "unet", "channels": 24, "multipliers": [1, 2], "blocks": 1, "patch": 1},
@@ -111,7 +111,10 @@ def rule(arguments: argparse.Namespace) -> None:
     )
     for seed, N, alpha in product(arguments.seeds, RULE_SIZES, ALPHAS):
         of = {"N": N, "alpha": alpha, "seed": seed}
-        table.cell({**of, "errors": "along the way"}, partial(_disturbed_errors, N, alpha, seed))
+        told = table.cell({**of, "errors": "along the way"}, partial(_disturbed_errors, N, alpha, seed))
+        at = {"D": float(told["D"]), "first guess": float(told["first guess"])}
+        for rule, D in at.items():
+            table.cell({**of, "at": rule}, partial(plane.frechet_after, alpha, D, RULE_COUNT, seed, N))
         for D in RULE_DIMENSIONS:
             table.cell({**of, "D": D}, partial(plane.frechet_after, alpha, D, RULE_COUNT, seed, N))
     print(tables.render("dimension-rule", arguments.results))
@@ -173,7 +176,7 @@ def _errors(model: Model, train: Dataset, seed: int) -> dict[str, Any]:
         "first guess": found.first_guess,
         "levels": list(found.levels),
         "bias": list(found.bias),
-        "spread": list(found.spread),
+        "excess": list(found.excess),
     }
 
 

@@ -242,9 +242,13 @@ def rule(results: Path) -> str:
     for N, alpha in sorted({(c["key"]["N"], c["key"]["alpha"]) for c in table.cells}):
         of = {"N": N, "alpha": alpha}
         way = {**of, "errors": "along the way"}
-        told = [_over_seeds(table, figure, 2, **way) for figure in ("second moment", "first guess", "D")]
-        rows.append([f"{N}", f"{alpha:g}", *told, *(_over_seeds(table, "frechet", 3, **of, D=D) for D in dimensions)])
-    return markdown(["N", "alpha", "e^2", "2/e^2", "D suggested", *map(_named, dimensions)], rows)
+        e2, *told = [_over_seeds(table, figure, 2, **way) for figure in ("second moment", "D", "first guess")]
+        there = [_over_seeds(table, "frechet", 3, **of, at=rule) for rule in ("D", "first guess")]
+        suggested = [f"{D}: {distance}" for D, distance in zip(told, there, strict=True)]
+        rows.append(
+            [f"{N}", f"{alpha:g}", e2, *suggested, *(_over_seeds(table, "frechet", 3, **of, D=D) for D in dimensions)]
+        )
+    return markdown(["N", "alpha", "e^2", "D suggested: distance", "2/e^2: distance", *map(_named, dimensions)], rows)
 
 
 def _named(D: float | str) -> str:

@@ -74,6 +74,7 @@ class Cells:
     def discard(self, **key: Any) -> None:
         """Forget the cells whose key holds these entries, so that they are measured again."""
         with self._alone():
+            self._read()
             gone = self.select(**key)
             self.cells = [cell for cell in self.cells if cell not in gone]
             self._write()
@@ -83,7 +84,9 @@ class Cells:
             return
         try:
             document = json.loads(self.path.read_text(encoding="utf-8"))
-            self.about, self.cells = document["about"], document["cells"]
+            self.about, self.cells = dict(document["about"]), list(document["cells"])
+            if not all(isinstance(cell["key"], dict) and isinstance(cell["figures"], dict) for cell in self.cells):
+                raise ValueError("a cell without key or figures")
         except (ValueError, LookupError, TypeError) as error:
             raise PfgmError(f"{self.path} is no file of measurements ({error}): move it away") from None
 

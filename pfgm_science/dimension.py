@@ -47,8 +47,13 @@ class Curve:
     errors: NoiseErrors | None = None
 
     def __post_init__(self) -> None:
-        if not self.values:
-            raise ConfigError("there is no D with a distance: nothing to choose from")
+        if not self.finite:
+            raise NotFinite("no D gives samples that are finite: train longer, or check the data")
+
+    @property
+    def finite(self) -> list[float]:
+        """The D whose distance is finite at every seed, rising."""
+        return [D for D in sorted(self.values) if self.values[D] and math.isfinite(self.mean(D))]
 
     def mean(self, D: float) -> float:
         return mean_and_spread(list(self.values[D].values()))[0]
@@ -56,35 +61,31 @@ class Curve:
     @property
     def best(self) -> float:
         """The D of the least mean distance."""
-        return min(self.values, key=self.mean)
+        return min(self.finite, key=self.mean)
 
     @property
     def alike(self) -> list[float]:
         """The D whose distance cannot be told from that of the best, at 95%, rising.
 
-        By the differences at the same seeds, of which the standard deviation is pooled over all D (one-sided t test).
-        With a single seed nothing can be told apart.
+        By the differences at the seeds that all share, with the deviation that is left when each seed and each D has
+        its own mean; one-sided t test, corrected for the number of D (Bonferroni), because the best is itself chosen
+        among them. With fewer than two such seeds nothing can be told apart.
         """
         from scipy.stats import t
 
-        best = self.values[self.best]
-        paired = {
-            D: [found[s] - best[s] for s in found if s in best and math.isfinite(found[s])]
-            for D, found in self.values.items()
-        }
-        free = sum(len(d) - 1 for D, d in paired.items() if D != self.best and d)
+        finite = self.finite
+        seeds = sorted(set.intersection(*(set(self.values[D]) for D in finite)))
+        free = (len(finite) - 1) * (len(seeds) - 1)
         if free < 1:
-            return sorted(self.values)
-        squares = sum(
-            float(np.var(d, ddof=1)) * (len(d) - 1) for D, d in paired.items() if D != self.best and len(d) > 1
-        )
-        deviation, far = math.sqrt(squares / free), float(t.ppf(0.95, free))
-        near = {D for D, d in paired.items() if d and np.mean(d) <= far * deviation / math.sqrt(len(d))}
-        return sorted(near | {self.best})
+            return finite
+        x = np.array([[self.values[D][seed] for seed in seeds] for D in finite])
+        far = float(t.ppf(1 - 0.05 / (len(finite) - 1), free)) * pooled(x) * math.sqrt(2 / len(seeds))
+        means = x.mean(1)
+        return [D for D, mean in zip(finite, means, strict=True) if mean - means[finite.index(self.best)] <= far]
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The least and the largest of `alike`."""
+        """The least and the largest of `alike`, between which some D may have been told apart."""
         return self.alike[0], self.alike[-1]
 
     def to_json(self) -> dict[str, Any]:
@@ -94,17 +95,24 @@ class Curve:
             "way": self.way,
             "best": _plain(self.best),
             "interval": [_plain(low), _plain(high)],
-            "values": {named_plainly(D): {str(s): v for s, v in found.items()} for D, found in self.values.items()},
-            "stopped": {named_plainly(D): value for D, value in self.stopped.items()},
+            "alike": [_plain(D) for D in self.alike],
+            "values": {named_plainly(D): {str(s): _plain(v) for s, v in d.items()} for D, d in self.values.items()},
+            "stopped": {named_plainly(D): _plain(value) for D, value in self.stopped.items()},
             "seconds": round(self.seconds, 1),
             "predicted": None if self.errors is None else _plain(self.errors.dimension),
         }
 
     def __str__(self) -> str:
-        low, high = (named(D) for D in self.interval)
         found = written(*mean_and_spread(list(self.values[self.best].values())))
-        told = f"D from {low} to {high} cannot be told from it" if low != high else "told from every other D"
-        return f"best D = {named(self.best)}: distance {found}; {told}"
+        others = ", ".join(named(D) for D in self.alike if D != self.best)
+        told = f"D = {others} cannot be told from it" if others else "told from every other D"
+        return f"best D = {named(self.best)}: distance {found}" + (f"; {told}" if len(self.values) > 1 else "")
+
+
+def pooled(x: np.ndarray) -> float:
+    """Standard deviation of values [D, seed] that is left when each D and each seed has its own mean."""
+    rest = x - x.mean(1, keepdims=True) - x.mean(0) + x.mean()
+    return math.sqrt(float(np.square(rest).sum()) / ((x.shape[0] - 1) * (x.shape[1] - 1)))
 
 
 def sweep(
@@ -125,6 +133,8 @@ def sweep(
     that runs at one D alone.
     """
     way = way_of(model)
+    for D in dimensions:
+        model.at(D)  # refuses what the model cannot do before anything is measured
     for seed, D in product(seeds, dimensions):
         with watch(f"D = {D:g}, seed {seed}") as update:
             how = Drawing(seed=seed, dimension=D, evaluations=evaluations, on_state=update)
@@ -186,8 +196,8 @@ def page(curve: Curve, title: str, facts: Mapping[str, Any]) -> Report:
     ] + [(named(D), f"{value:.3g}", 0, "stopped early") for D, value in curve.stopped.items() if D not in curve.values]
     text = (
         f"{curve}. Found by {curve.way.replace('-', ' ')} in {duration(curve.seconds)}.\n\n"
-        "Points are means over seeds, bars their standard deviation; the shaded D cannot be told from the best at 95%, "
-        "by the differences at the same seeds."
+        "Points are means over seeds, bars their standard deviation; the shaded D cannot be told from the best: by the "
+        "differences at the same seeds, one-sided t test at 95%, corrected for the number of D."
     )
     table = Table(("D", "distance to data", "seeds", "beside the best"), rows)
     items: list[Item] = [Figure(drawn(curve), alt="Distance to data against D, with the spread over seeds"), table]
@@ -195,9 +205,9 @@ def page(curve: Curve, title: str, facts: Mapping[str, Any]) -> Report:
     if curve.errors is not None:
         told = (
             "How much the noise that is in x differs from the level that the network is told, on its own way from "
-            f"noise to data. Their root mean square e is {math.sqrt(curve.errors.second_moment):.2g}, and the field at "
-            "D leaves D / (N + D) of them. What is left does no harm up to "
-            f"D = {named(rounded(curve.errors.dimension))}: a suggestion, and no measurement of D."
+            f"noise to data. Their mean square e^2 is {curve.errors.second_moment:.2g}, where "
+            f"{curve.errors.resolution:.2g} can be told from none, and the field at D leaves D / (N + D) of e. What is "
+            f"left does no harm up to D = {named(rounded(curve.errors.dimension))}: a suggestion, and no measurement of D."
         )
         figure = Figure(errors_drawn(curve.errors), alt="Relative error of the noise variance against the noise level")
         sections.append(Section("Errors along the way", told, [figure]))
@@ -209,9 +219,9 @@ def drawn(curve: Curve) -> Any:
     figure, (ax,) = new_figure(5.2, 3.4)
     every = sorted({*curve.values, *curve.stopped})
     where = {D: k for k, D in enumerate(every)}
-    low, high = (where[D] for D in curve.interval)
-    ax.axvspan(low - 0.3, high + 0.3, color=LINE, alpha=0.5, linewidth=0)
-    finite = [D for D in curve.values if math.isfinite(curve.mean(D))]
+    for D in curve.alike:
+        ax.axvspan(where[D] - 0.5, where[D] + 0.5, color=LINE, alpha=0.5, linewidth=0)
+    finite = curve.finite
     means, spreads = zip(*(mean_and_spread(list(curve.values[D].values())) for D in finite), strict=True)
     bars = [0.0 if math.isnan(spread) else spread for spread in spreads]
     ax.errorbar([where[D] for D in finite], means, yerr=bars, fmt="o-", color=REAL, markersize=4, capsize=3)
@@ -250,9 +260,9 @@ def rounded(D: float) -> float:
 
 
 def named_plainly(D: float) -> str:
-    """D in a file: a number, or inf."""
-    return f"{D:g}"
+    """D in a file, all digits of it."""
+    return f"{D:g}" if float(f"{D:g}") == D else repr(float(D))
 
 
-def _plain(D: float) -> float | str:
-    return "inf" if math.isinf(D) else D
+def _plain(value: float) -> float | str:
+    return "inf" if math.isinf(value) else value

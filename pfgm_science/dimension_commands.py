@@ -5,9 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import math
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+import torch
 
 from pfgm_science import adapters
 from pfgm_science.adapters import Adapter
@@ -27,20 +31,20 @@ from pfgm_science.data import Dataset
 from pfgm_science.dimension import ANALYSIS, ONE_NETWORK, SEARCH, Curve, curve_of, rounded, sweep, way_of
 from pfgm_science.dimension import page as dimension_page
 from pfgm_science.distance import Distance, mean_and_spread, named, written
-from pfgm_science.errors import ConfigError
+from pfgm_science.errors import ConfigError, NotFinite
 from pfgm_science.evaluation import training_parts
 from pfgm_science.files import write_bytes
 from pfgm_science.model import Model, configure, encoded, fit, load
 from pfgm_science.noise_error import LEAST, noise_errors
 from pfgm_science.progress import progress
 from pfgm_science.report import Cell, Report, write
-from pfgm_science.robustness import TROUBLES, measure, rows
+from pfgm_science.robustness import TROUBLES, dimensions_of, measure, table_rows
 from pfgm_science.robustness import page as robustness_page
 from pfgm_science.search import Search
 
 PAGE, CELLS, RESULT = "report.html", "cells.json", "result.json"
 HELD_OUT, ENOUGH = 0.2, 100  # share of data to compare with; so many objects, or all are compared with
-TRAJECTORIES = 64  # on which the errors of noise are measured
+TRAJECTORIES = 256  # on which the errors of noise are measured
 
 
 def find_d(args: argparse.Namespace) -> int:
@@ -61,6 +65,8 @@ def find_d(args: argparse.Namespace) -> int:
 def robustness(args: argparse.Namespace) -> int:
     """A curve for each D: of one model at several D, or of several models at the D each was trained at."""
     models = [load(run).to(device_named(args.device)) for run in args.runs]
+    if len({model.adapter.name for model in models}) > 1:
+        raise ConfigError("these runs are of several modalities: their samples have no distance to the same data")
     subjects = _subjects(models, args)
     data = _data_of(models[0], args)
     report_rejected(data)
@@ -80,8 +86,8 @@ def robustness(args: argparse.Namespace) -> int:
         watch=progress,
     )
     show_table(
-        ("trouble", "strength", *(f"D = {named(D)}" for D in sorted(subjects))),
-        [(name, strength, *(written(*value) for value in values)) for name, strength, values in rows(cells)],
+        ("trouble", "strength", *(f"D = {named(D)}" for D in dimensions_of(cells))),
+        [(name, strength, *values) for name, strength, values in table_rows(cells)],
     )
     name = models[0].history.get("data", {}).get("name", "unnamed")
     return _written(out, robustness_page(cells, f"Robustness: {name}", _facts(args, name)))
@@ -111,14 +117,19 @@ def _grid(model: Model, args: argparse.Namespace) -> list[float]:
     """The D that are asked for, of those within the range of a model where none were named."""
     if args.dimensions is not None:
         return list(args.dimensions)
-    bounds = model.config.dimension_range or (0.0, math.inf)
-    return [D for D in args.default_dimensions if bounds[0] <= D <= bounds[1] or math.isinf(D)]
+    if (bounds := model.config.dimension_range) is None:
+        return list(args.default_dimensions)
+    within = {D for D in args.default_dimensions if bounds[0] <= D <= bounds[1]}
+    return sorted(within | {*bounds, math.inf})
 
 
 def _of_run(args: argparse.Namespace) -> tuple[Curve, str]:
     """The curve of a trained model."""
     if args.way == SEARCH:
         raise ConfigError(f"--way {SEARCH} trains models: give modality and data, as in pfgm find-d images digits")
+    given = [name for name in ("steps", "batch_size", "config", "set") if getattr(args, name)]
+    if given:
+        raise ConfigError(f"--{given[0].replace('_', '-')} is for training, and {args.target} is trained already")
     model = load(args.target).to(device_named(args.device))
     way = way_of(model)
     if args.way not in (None, way):
@@ -126,8 +137,7 @@ def _of_run(args: argparse.Namespace) -> tuple[Curve, str]:
     data = _data_of(model, args)
     report_rejected(data)
     out = _out(args, folder_of(args.target) / "find-d")
-    parts = training_parts(model, data)
-    return _swept(args, model, data if parts is None else parts[0], _compared(model, data), out), data.name
+    return _swept(args, model, data, out), data.name
 
 
 def _of_data(args: argparse.Namespace) -> tuple[Curve, str]:
@@ -137,38 +147,57 @@ def _of_data(args: argparse.Namespace) -> tuple[Curve, str]:
     name = data.name if data.name != "unnamed" else Path(args.data).resolve().stem
     report_rejected(data)
     out, device = _out(args, Path("runs") / "find-d" / name), device_named(args.device)
-    train, held_out = data.split(HELD_OUT)
-    compared = held_out if len(held_out) >= ENOUGH else data
-    way = args.way or ONE_NETWORK
-    settings = settings_of(args) | {"validation": 0.0}
-    say(f"{way}: training on {len(train):,} objects of {name}, compared with {len(compared):,}")
+    way, settings = args.way or ONE_NETWORK, settings_of(args)
+    for chosen in ("dimension", "dimension_range", "seed", "validation"):
+        if chosen in settings:
+            raise ConfigError(f"{chosen} is a setting that find-d chooses itself: leave it out of --set and --config")
+    dimensions = args.dimensions or args.default_dimensions
     if way == SEARCH:
-        if args.again:
-            raise ConfigError("--again: a search keeps its trials. Give --out FOLDER for another one.")
-        steps = configure(adapter.fit(train), len(train), settings).training.steps
-        training = {**settings.pop("training", {}), "steps": steps}
-        search = Search(
-            adapter, train, Distance(compared, args.measure), out / SEARCH, {**settings, **training},
-            args.count, args.evaluations, device, progress,
-        )  # fmt: skip
-        return search.run(args.dimensions or args.default_dimensions, range(args.seeds)), name
-    finite = [D for D in args.dimensions or args.default_dimensions if math.isfinite(D)]
-    if way == ONE_NETWORK:
-        if len(finite) < 2:
-            raise ConfigError("one network for every D needs two finite --dimensions or more, the ends of its range")
-        settings["dimension_range"] = (min(finite), max(finite))
-    else:
-        settings["dimension"] = math.inf
+        return _searched(args, adapter, data, settings, out / SEARCH, device), name
+    finite = [D for D in dimensions if math.isfinite(D)]
+    if way == ONE_NETWORK and len(finite) < 2:
+        raise ConfigError("one network for every D needs two finite --dimensions or more, the ends of its range")
+    of = {"dimension_range": (min(finite), max(finite))} if way == ONE_NETWORK else {"dimension": math.inf}
+    settings |= {"validation": HELD_OUT, **of}
+    say(f"{way}: training on {name}, {len(data):,} objects of which {HELD_OUT:.0%} are held out")
     with progress("training") as update:
         model = fit(
-            adapter, train, folder=out / way, device=device, on_step=lambda at: update(at.step, at.steps), **settings
+            adapter, data, folder=out / way, device=device, on_step=lambda at: update(at.step, at.steps), **settings
         )
-    curve = _swept(args, model, train, compared, out)
+    curve = _swept(args, model, data, out)
     return replace(curve, seconds=curve.seconds + model.history["seconds"]), name
 
 
-def _swept(args: argparse.Namespace, model: Model, train: Dataset, compared: Dataset, out: Path) -> Curve:
-    distance, cells = Distance(compared, args.measure), Cells(out / CELLS)
+def _searched(
+    args: argparse.Namespace, adapter: Adapter, data: Dataset, settings: dict[str, Any], out: Path, device: torch.device
+) -> Curve:
+    """The curve of networks that are trained at each D."""
+    if args.again:
+        raise ConfigError("--again: a search keeps its trials. Give --out FOLDER for another one.")
+    train, held_out = data.split(HELD_OUT)
+    known = _of_known_classes(held_out, train)
+    compared = known if len(known) >= ENOUGH else _of_known_classes(data, train)
+    say(f"{SEARCH}: training on {len(train):,} objects of {data.name}, compared with {len(compared):,}")
+    steps = configure(adapter.fit(train), len(train), settings).training.steps
+    training = {"validation": 0.0, **settings.pop("training", {}), "steps": steps}
+    search = Search(
+        adapter, train, Distance(compared, args.measure), out, {**settings, **training}, args.count, args.evaluations,
+        device, progress,
+    )  # fmt: skip
+    return search.run(args.dimensions or args.default_dimensions, range(args.seeds))
+
+
+def _of_known_classes(data: Dataset, train: Dataset) -> Dataset:
+    """The objects whose classes occur in train."""
+    keep = np.ones(len(data), dtype=bool)
+    for name, value in data.condition.items():
+        if np.asarray(value).ndim == 1 and np.asarray(value).dtype.kind in "iuUSb":
+            keep &= np.isin(np.asarray(value), np.asarray(train.condition[name]))
+    return data.take(np.flatnonzero(keep))
+
+
+def _swept(args: argparse.Namespace, model: Model, data: Dataset, out: Path) -> Curve:
+    distance, cells = Distance(_compared(model, data), args.measure), Cells(out / CELLS)
     cells.describe({"model": model.history, **_protocol(args, distance)}, again=args.again)
     curve = sweep(
         model,
@@ -180,10 +209,15 @@ def _swept(args: argparse.Namespace, model: Model, train: Dataset, compared: Dat
         evaluations=args.evaluations,
         watch=progress,
     )
+    parts = training_parts(model, data)
+    train = data if parts is None else parts[0]
     if curve.way != ANALYSIS or len(train) < LEAST:
         return curve
-    batch = encoded(model.adapter, train.split(max(0.0, 1 - TRAJECTORIES / len(train)))[0], model.specs)
-    return curve_of(cells, ANALYSIS, noise_errors(model, batch, evaluations=args.evaluations))
+    rows = np.random.default_rng(0).permutation(len(train))[:TRAJECTORIES]
+    batch = encoded(model.adapter, train.take(rows), model.specs)
+    with suppress(NotFinite):  # which says nothing of D, and the curve still does
+        return curve_of(cells, ANALYSIS, noise_errors(model, batch, evaluations=args.evaluations))
+    return curve
 
 
 def _protocol(args: argparse.Namespace, distance: Distance) -> dict[str, Any]:
@@ -221,9 +255,9 @@ def _show(curve: Curve) -> None:
     lines += [(named(D), f"{v:.3g}", "stopped early") for D, v in curve.stopped.items() if D not in curve.values]
     show_table(("D", "distance", "beside the best"), lines)
     if curve.errors is not None:
-        print(
-            f"errors along the way are forgiven up to D = {named(rounded(curve.errors.dimension))}, which they suggest"
-        )
+        D = curve.errors.dimension
+        small = "errors along the way are too small to suggest a D"
+        print(f"errors along the way are forgiven up to D = {named(rounded(D))}" if math.isfinite(D) else small)
     print(curve)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from pfgm_science import metrics
 from pfgm_science.data import Dataset
-from pfgm_science.errors import ConfigError, DataError
+from pfgm_science.errors import ConfigError, DataError, NotFinite
 from pfgm_science.model import Drawing, Model
 
 MEASURES: dict[str, Callable[[Any, Any], float]] = {
@@ -19,6 +19,7 @@ MEASURES: dict[str, Callable[[Any, Any], float]] = {
     "sliced-wasserstein": lambda a, b: metrics.sliced_wasserstein(a, b, seed=0),
 }
 LEAST = 20  # objects that samples can be compared with
+LARGEST = 1e15  # of a feature
 
 
 class Distance:
@@ -44,10 +45,13 @@ class Distance:
         return self.between(model, model.sample(count, **asked))
 
     def between(self, model: Model, objects: Any) -> float:
-        """Of these objects, by the features of the model's adapter."""
+        """Of these objects, by the features of the model's adapter; NotFinite where those are beyond all measure."""
         if self._features is None or self._features[0] != model.adapter:
             self._features = model.adapter, model.adapter.features(self.data.objects)
-        return float(MEASURES[self.measure](self._features[1], model.adapter.features(objects)))
+        found = np.asarray(model.adapter.features(objects))
+        if not (np.abs(found) <= LARGEST).all():
+            raise NotFinite("samples lie beyond all measure: the network has not learned this D")
+        return float(MEASURES[self.measure](self._features[1], found))
 
     _features: tuple[Any, Any] | None = None
 

@@ -35,4 +35,4 @@ class BadRecord:
 
 
 class NotFinite(PfgmError):
-    """Samples with values that are not finite: of a network that has not learned this D or these noise levels."""
+    """A loss or samples that are not finite: of a network that has not learned its D or its noise levels."""

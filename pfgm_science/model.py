@@ -636,15 +636,7 @@ def fit(
     if start is not None:
         history["start"] = dict(start.history)
 
-    step = 0
-
-    def follow(progress: Progress) -> None:
-        nonlocal step
-        step = progress.step
-        if on_step is not None:
-            on_step(progress)
-
-    def keep(averaged: Preconditioned) -> None:
+    def keep(averaged: Preconditioned, step: int) -> None:
         model = Model(adapter, averaged, config, specs, history)
         if folder is not None:
             model.save(folder / MODEL_FILE)
@@ -662,7 +654,7 @@ def fit(
         rows=rows,
         objective=getattr(adapter, "objective", denoising_loss),
         augment=getattr(adapter, "augment", None),
-        on_step=follow,
+        on_step=on_step,
         on_checkpoint=keep,
         launcher=launcher,
     )

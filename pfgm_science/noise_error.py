@@ -21,7 +21,7 @@ from torch import Tensor
 
 from pfgm_science.batch import Batch, free_coordinates
 from pfgm_science.denoiser import Denoiser
-from pfgm_science.errors import DataError
+from pfgm_science.errors import DataError, NotFinite
 from pfgm_science.model import Model
 from pfgm_science.noise import StudentT
 from pfgm_science.solvers import State
@@ -36,27 +36,47 @@ HARMLESS = 0.015  # relative error of the variance that is left to a sampler: me
 class NoiseErrors:
     """Errors of the variance of the noise along trajectories, a value a level: the log of what it is over sigma^2.
 
-    N: coordinates; levels: sigma, falling; bias: the mean error, -0.1 where a tenth is missing; spread: its standard
-    deviation beyond that of the instrument; noise: that of the instrument, on noise of exactly the nominal level.
+    N: coordinates; count: trajectories; levels: sigma, falling; bias: the mean error, -0.1 where a tenth is missing;
+    excess: its variance beyond that of the instrument, below 0 by luck alone; noise: the standard deviation of the
+    instrument, on noise of exactly the nominal level.
     """
 
     N: float
+    count: int
     levels: tuple[float, ...]
     bias: tuple[float, ...]
-    spread: tuple[float, ...]
+    excess: tuple[float, ...]
     noise: tuple[float, ...]
 
     @property
     def second_moment(self) -> float:
-        """Mean of e^2 over the levels, each counted by how well it is known."""
-        squares = np.square(self.bias) + np.square(self.spread)
-        return float(np.average(squares, weights=1 / (np.square(self.noise) + 1e-6)))
+        """Mean of e^2 over the levels, each counted by how well it is known; without what chance adds to a square."""
+        known = np.square(self.noise)
+        squares = np.square(self.bias) - 2 * known / self.count + np.asarray(self.excess)
+        return max(0.0, float(np.average(squares, weights=1 / (known + 1e-6))))
+
+    @property
+    def resolution(self) -> float:
+        """The least second moment that is told from none: two standard errors of it, were there none."""
+        known = np.square(self.noise)
+        weights = 1 / (known + 1e-6)
+        return float(2 * np.sqrt(np.sum(np.square(weights * known) * 4 / self.count)) / weights.sum())
+
+    @property
+    def spread(self) -> tuple[float, ...]:
+        """Standard deviation of the error beyond that of the instrument, a value a level."""
+        return tuple(math.sqrt(max(value, 0.0)) for value in self.excess)
 
     @property
     def dimension(self) -> float:
-        """The largest D that leaves no more than HARMLESS of e: e D / (N + D) = HARMLESS; inf if e is less."""
+        """The largest D that leaves no more than HARMLESS of e: e D / (N + D) = HARMLESS.
+
+        inf if e is less, or cannot be told from none with so many trajectories.
+        """
         e = math.sqrt(self.second_moment)
-        return self.N * HARMLESS / (e - HARMLESS) if e > HARMLESS else math.inf
+        if e <= HARMLESS or self.second_moment < self.resolution:
+            return math.inf
+        return self.N * HARMLESS / (e - HARMLESS)
 
     @property
     def first_guess(self) -> float:
@@ -73,7 +93,7 @@ def noise_errors(
     """Measure the errors of a model's own trajectories at D; batch: real encoded data, as many as trajectories.
 
     The network is the instrument, so one that cannot tell noise from data at a level says little of it: see `noise`.
-    Raises DataError for less than LEAST objects.
+    Raises DataError for less than LEAST objects, NotFinite where trajectories are not.
     """
     if len(batch) < LEAST:
         raise DataError(f"{len(batch)} objects to measure noise with: at least {LEAST} are needed")
@@ -89,16 +109,18 @@ def errors_of(states: Iterable[State], denoiser: Denoiser, batch: Batch, generat
     found = [
         (state.sigma, *_error(denoiser, state.x, state.sigma, batch, generator)) for state in states if state.sigma > 0
     ]
-    levels, bias, spread, noise = zip(*found, strict=True)
+    if not np.isfinite(found).all():
+        raise NotFinite("the trajectories of this model are not finite: train longer, or use a larger --dimension")
+    levels, bias, excess, noise = zip(*found, strict=True)
     N = float(free_coordinates(batch.values, batch.mask).double().mean())
-    return NoiseErrors(N, levels, bias, spread, noise)
+    return NoiseErrors(N, len(batch), levels, bias, excess, noise)
 
 
 @torch.no_grad()
 def _error(
     denoiser: Denoiser, x: Tensor, sigma: float, batch: Batch, generator: torch.Generator
 ) -> tuple[float, float, float]:
-    """Bias and spread of the error of the noise in x, and the spread of the instrument."""
+    """Bias and excess variance of the error of the noise in x, and the standard deviation of the instrument."""
     real = batch.values.to(x)
     curve, exact = [], np.zeros(0)
     for response in RESPONSES:
@@ -113,8 +135,8 @@ def _error(
         return np.asarray(np.interp(removed, rising, np.log(RESPONSES)))
 
     seen, known = noise_in(_removed(denoiser, x, sigma, batch)), noise_in(exact)
-    excess = max(float(seen.var(ddof=1) - known.var(ddof=1)), 0.0)
-    return float(seen.mean() - known.mean()), math.sqrt(excess), float(known.std(ddof=1))
+    excess = float(seen.var(ddof=1) - known.var(ddof=1))
+    return float(seen.mean() - known.mean()), excess, float(known.std(ddof=1))
 
 
 def _removed(denoiser: Denoiser, x: Tensor, sigma: float, batch: Batch) -> np.ndarray:

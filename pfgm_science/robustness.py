@@ -221,12 +221,20 @@ def rows(cells: Cells) -> list[tuple[str, float, list[tuple[float, float]]]]:
     ]
 
 
+def table_rows(cells: Cells) -> list[tuple[str, float, list[str]]]:
+    """`rows` as text, "-" for what was not measured."""
+    written_out = []
+    for name, strength, values in rows(cells):
+        there = [distances(cells, name, strength, D) for D in dimensions_of(cells)]
+        texts = [written(*value) if found else "-" for value, found in zip(values, there, strict=True)]
+        written_out.append((name, strength, texts))
+    return written_out
+
+
 def page(cells: Cells, title: str, facts: Mapping[str, Any]) -> Report:
     """A curve per D for each trouble, and the table."""
     header = ("trouble", "strength", *(f"D = {named(D)}" for D in dimensions_of(cells)))
-    table: list[Sequence[Cell]] = [
-        (name, strength, *(written(*value) for value in values)) for name, strength, values in rows(cells)
-    ]
+    table: list[Sequence[Cell]] = [(name, strength, *values) for name, strength, values in table_rows(cells)]
     present = [trouble for trouble in TROUBLES.values() if cells.select(trouble=trouble.name)]
     figures = [
         Figure(_curves(cells, trouble), alt=f"Distance to data against {trouble.unit}, a curve for each D")

@@ -1,7 +1,7 @@
 """The thorough way to D: a network trained at each, the hopeless stopped early.
 
 Optuna keeps the trials in an SQLite file, so that several processes share a search and a killed one loses at most the
-trial that was running, which goes on from its last checkpoint. Stopping: successive halving (Li et al.,
+trial that was running, which goes on from its last checkpoint. Stopping is successive halving (Li et al.,
 arXiv 1810.05934), asynchronous: at a quarter and at half of the steps a trial goes on if it is in the better half of
 those that came so far. That is so for the first seed; the other seeds are trained where it reached the end.
 """
@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import fcntl
 import math
-import os
-import socket
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -26,14 +24,16 @@ from pfgm_science.data import Dataset
 from pfgm_science.dimension import DIMENSIONS, SEARCH, Curve, Watch, named_plainly
 from pfgm_science.distance import Distance
 from pfgm_science.errors import ConfigError, NotFinite
-from pfgm_science.model import Drawing, Model, fit
-from pfgm_science.progress import Update, silent
-from pfgm_science.training import Progress
+from pfgm_science.model import Drawing, Model, batch_fingerprint, fit
+from pfgm_science.progress import silent
 
 DATABASE = "search.db"
-RUNGS = (0.25, 0.5)  # shares of the steps at which trials are compared
-FACTOR = 2
+RUNGS = 4  # equal parts of the steps, at the first and second of which trials are compared
 PATIENCE = 2.0  # seconds between two looks at what other processes do
+
+
+class Stopped(Exception):
+    """A trial that is not in the better half."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Search:
     watch: Watch = silent
 
     def run(self, dimensions: Sequence[float] = DIMENSIONS, seeds: Sequence[int] = (0, 1, 2)) -> Curve:
-        """Do all trials that nobody has done or is doing, and return the curve of those that are done.
+        """Do all trials that nobody has done, and return the curve of what is done then, by whomever.
 
         The first seed decides which D are hopeless; those that reach its end are trained with the other seeds too.
         """
@@ -63,14 +63,13 @@ class Search:
         with self._alone():
             study = self._study(optuna)
             self._check_protocol(study)
-            _take_back(optuna, study)
             _queue(study, product(_from_the_middle(dimensions), seeds[:1]))
         while (trial := self._next(optuna, study, seeds)) is not None:
-            D, seed = float(trial.user_attrs["D"]), trial.user_attrs["seed"]
-            try:
-                study.tell(trial, self._trial(optuna, trial, D, seed, may_stop=seed == seeds[0]))
-            except optuna.TrialPruned:
-                study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+            with self._held(trial):
+                try:
+                    study.tell(trial, self._trial(study, trial, may_stop=trial.user_attrs["seed"] == seeds[0]))
+                except Stopped:
+                    study.tell(trial, state=optuna.trial.TrialState.PRUNED)
         return self.curve()
 
     def curve(self) -> Curve:
@@ -82,31 +81,25 @@ class Search:
         for trial in trials:
             D = float(trial.user_attrs["D"])
             if trial.state is optuna.trial.TrialState.COMPLETE:
-                values.setdefault(D, {})[trial.user_attrs["seed"]] = float(trial.value or 0.0)
+                values.setdefault(D, {})[trial.user_attrs["seed"]] = float(trial.value)
             elif trial.state is optuna.trial.TrialState.PRUNED:
                 stopped[D] = trial.intermediate_values[max(trial.intermediate_values)]
-        # What a trial cost that was cut is counted by the one that went on with it.
-        whole = [trial for trial in trials if trial.state is not optuna.trial.TrialState.FAIL]
-        seconds = sum(trial.user_attrs.get("seconds", 0.0) for trial in whole)
+        seconds = sum(trial.user_attrs.get("seconds", 0.0) for trial in trials)
         return Curve(SEARCH, {D: values[D] for D in sorted(values)}, seconds, stopped)
 
     def _study(self, optuna: Any) -> Any:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        least = max(1, round(RUNGS[0] * self.settings["steps"]))
-        return optuna.create_study(
-            study_name="D",
-            storage=f"sqlite:///{self.folder / DATABASE}",
-            direction="minimize",
-            load_if_exists=True,
-            pruner=optuna.pruners.SuccessiveHalvingPruner(min_resource=least, reduction_factor=FACTOR),
-        )
+        storage = f"sqlite:///{self.folder / DATABASE}"
+        return optuna.create_study(study_name="D", storage=storage, direction="minimize", load_if_exists=True)
 
     def _check_protocol(self, study: Any) -> None:
         """Refuse to put trials beside others that were not trained or judged alike."""
+        adapter = self.adapter.fit(self.data)
         protocol = to_json(
             {
-                "data": {"name": self.data.name, "objects": len(self.data)},
-                "compared with": len(self.distance.data),
+                "modality": self.adapter.name,
+                "data": {"name": self.data.name, "of": batch_fingerprint(adapter.encode(self.data.objects))},
+                "compared with": {"objects": len(self.distance.data)},
                 "measure": self.distance.measure,
                 "count": self.count,
                 "evaluations": self.evaluations,
@@ -118,23 +111,53 @@ class Search:
         study.set_user_attr("protocol", protocol)
 
     def _next(self, optuna: Any, study: Any, seeds: Sequence[int]) -> Any:
-        """A trial that waits, marked as this process's; None when all are done or others are at them."""
+        """A trial that waits, held by this process from now on; None when all are done."""
         state = optuna.trial.TrialState
         while True:
             with self._alone():
                 trials = study.get_trials(deepcopy=False)
                 first = [trial for trial in trials if trial.user_attrs["seed"] == seeds[0]]
-                sorting = any(trial.state in (state.WAITING, state.RUNNING) for trial in first)
-                if not sorting:
+                if not any(trial.state in (state.WAITING, state.RUNNING) for trial in first):
                     reached = [float(t.user_attrs["D"]) for t in first if t.state is state.COMPLETE]
                     _queue(study, product(reached, seeds[1:]))
-                if study.get_trials(deepcopy=False, states=[state.WAITING]):
+                    trials = study.get_trials(deepcopy=False)
+                for trial in trials:  # one that was cut goes on, before others begin
+                    if trial.state is state.RUNNING and self._hold(trial.number):
+                        return optuna.trial.Trial(study, trial._trial_id)
+                if any(trial.state is state.WAITING for trial in trials):
                     trial = study.ask()
-                    trial.set_user_attr("process", _process())
+                    self._hold(trial.number)
                     return trial
-            if not sorting:
-                return None
+                if not any(trial.state is state.RUNNING for trial in trials):
+                    return None
             time.sleep(PATIENCE)
+
+    def _lock(self, number: int) -> Path:
+        return self.folder / f"trial-{number}.lock"
+
+    def _hold(self, number: int) -> bool:
+        """Whether this process may run a trial: its lock is free, and held from now on until `_held` lets go.
+
+        The system lets go of it at the death of the process, whatever that is.
+        """
+        lock = open(self._lock(number), "w")  # noqa: SIM115
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            return False
+        _holds[self._lock(number)] = lock
+        return True
+
+    @contextmanager
+    def _held(self, trial: Any) -> Iterator[None]:
+        """Lets go of a trial in the end."""
+        path = self._lock(trial.number)
+        try:
+            yield
+        finally:
+            _holds.pop(path).close()
+            path.unlink(missing_ok=True)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -142,42 +165,62 @@ class Search:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
-    def _trial(self, optuna: Any, trial: Any, D: float, seed: int, may_stop: bool) -> float:
-        """Train at D, judged at each rung if it may stop there; the distance at the end."""
-        steps = self.settings["steps"]
-        rungs = [round(share * steps) for share in RUNGS]
-        before = float(trial.user_attrs.get("seconds", 0.0))
-        started = time.monotonic()
+    def _trial(self, study: Any, trial: Any, may_stop: bool) -> float:
+        """Train at D, judged at each rung if it may stop there; the distance at the end, inf where training fails."""
+        D, seed, steps = float(trial.user_attrs["D"]), trial.user_attrs["seed"], self.settings["steps"]
+        first = max(1, steps // RUNGS)
+        rungs = [first, 2 * first]
+        judged = dict(study.trials[trial.number].intermediate_values)
+        before, started = float(trial.user_attrs.get("seconds", 0.0)), time.monotonic()
 
         def judge(model: Model, step: int) -> None:
             if step not in rungs or not may_stop:
                 return
-            trial.report(self._distance(model, seed), step)
-            trial.set_user_attr("seconds", before + time.monotonic() - started)
-            if trial.should_prune():
-                raise optuna.TrialPruned
+            if step not in judged:
+                judged[step] = self._distance(model, seed)
+                trial.report(judged[step], step)
+                trial.set_user_attr("seconds", before + time.monotonic() - started)
+            if not _among_the_better(study, trial.number, step, judged[step]):
+                raise Stopped
 
-        run = self.folder / f"d{named_plainly(D)}-seed{seed}"
         with self.watch(f"D = {D:g}, seed {seed}") as update:
-            settings = {"checkpoint_every": rungs[0], **self.settings, "dimension": D, "seed": seed}
-            model = fit(
-                self.adapter,
-                self.data,
-                folder=run,
-                device=self.device,
-                on_step=lambda at: _tell(update, at),
-                on_checkpoint=judge,
-                **settings,
-            )
-            found = self._distance(model, seed)
+            settings = {**self.settings, "checkpoint_every": first, "dimension": D, "seed": seed}
+            try:
+                model = fit(
+                    self.adapter,
+                    self.data,
+                    folder=self.folder / f"d{named_plainly(D)}-seed{seed}",
+                    device=self.device,
+                    on_step=lambda at: update(at.step, at.steps),
+                    on_checkpoint=judge,
+                    **settings,
+                )
+                found = self._distance(model, seed)
+            except NotFinite:
+                found = math.inf
         trial.set_user_attr("seconds", before + time.monotonic() - started)
         return found
 
     def _distance(self, model: Model, seed: int) -> float:
         try:
-            return self.distance(model, self.count, Drawing(seed=seed, evaluations=self.evaluations))
+            found = self.distance(model, self.count, Drawing(seed=seed, evaluations=self.evaluations))
         except NotFinite:
             return math.inf
+        return math.inf if math.isnan(found) else found
+
+
+_holds: dict[Path, Any] = {}  # open locks of the trials that this process runs
+
+
+def _among_the_better(study: Any, number: int, step: int, value: float) -> bool:
+    """Whether a distance is in the better half of those at this step so far, the other half rounded down."""
+    others = [
+        trial.intermediate_values[step]
+        for trial in study.get_trials(deepcopy=False)
+        if trial.number != number and step in trial.intermediate_values
+    ]
+    better = sum(other < value for other in others)
+    return bool(better < max(1, (len(others) + 1) // 2))
 
 
 def _queue(study: Any, trials: Iterable[tuple[float, int]]) -> None:
@@ -192,39 +235,6 @@ def _from_the_middle(dimensions: Sequence[float]) -> list[float]:
     """The middle first: the first trial is compared with nothing, and those that follow with it."""
     middle = (len(dimensions) - 1) / 2
     return [D for _, D in sorted(enumerate(sorted(dimensions)), key=lambda pair: abs(pair[0] - middle))]
-
-
-def _tell(update: Update, at: Progress) -> None:
-    update(at.step, at.steps)
-
-
-def _process() -> str:
-    return f"{socket.gethostname()}:{os.getpid()}"
-
-
-def _take_back(optuna: Any, study: Any) -> None:
-    """Queue again what a process of this machine was doing that is no more, with what was measured on the way."""
-    state = optuna.trial.TrialState
-    for trial in study.get_trials(deepcopy=False, states=[state.RUNNING]):
-        host, _, pid = trial.user_attrs.get("process", "").rpartition(":")  # "": it was cut before it said
-        if host in ("", socket.gethostname()) and not (pid and _lives(int(pid))):
-            study.tell(trial.number, state=state.FAIL)
-            study.add_trial(
-                optuna.trial.create_trial(
-                    state=state.WAITING,
-                    user_attrs=trial.user_attrs,
-                    system_attrs=trial.system_attrs,
-                    intermediate_values=trial.intermediate_values,
-                )
-            )
-
-
-def _lives(pid: int) -> bool:
-    with suppress(ProcessLookupError):
-        with suppress(PermissionError):
-            os.kill(pid, 0)
-        return True
-    return False
 
 
 def _optuna() -> Any:

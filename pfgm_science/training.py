@@ -28,7 +28,7 @@ from pfgm_science.batch import Batch, Condition
 from pfgm_science.condition import DIMENSION, ESTIMATE, dimension_feature, drop
 from pfgm_science.config import RunConfig, TrainingConfig, first_difference, to_json
 from pfgm_science.denoiser import Denoiser, Preconditioned, wants_estimate
-from pfgm_science.errors import CheckpointError, ConfigError, PfgmError
+from pfgm_science.errors import CheckpointError, ConfigError, NotFinite, PfgmError
 from pfgm_science.files import write_bytes
 from pfgm_science.noise import StudentT
 from pfgm_science.objective import Objective, denoising_loss
@@ -81,7 +81,7 @@ def train(
     objective: Objective = denoising_loss,
     augment: Callable[[Batch, torch.Generator], Batch] | None = None,
     on_step: Callable[[Progress], None] | None = None,
-    on_checkpoint: Callable[[Preconditioned], None] | None = None,
+    on_checkpoint: Callable[[Preconditioned, int], None] | None = None,
     launcher: Launcher | None = None,
 ) -> Preconditioned:
     """Fit a denoiser to a batch that holds the whole training set; returns it with the averaged (EMA) weights.
@@ -89,7 +89,9 @@ def train(
     folder: where state and log are kept; a state found there is resumed, exactly, if its configuration and
     `identity` (JSON values that name data and network) are the same, and refused otherwise. rows: the numbers that the
     user knows the samples of data by, for messages.
-    Raises PfgmError when the loss is not finite, Interrupted when a signal asked for a stop.
+    on_checkpoint: is given the averaged network and the step at each checkpoint; when a run goes on, that of the state
+    once more, because it may have been cut before it was told.
+    Raises NotFinite when the loss or its gradient is not, Interrupted when a signal asked for a stop.
     """
     run = Run(denoiser, data, config, objective, augment, launcher, rows)
     leader = run.rank == 0
@@ -108,11 +110,13 @@ def train(
         if folder is not None and leader:
             run.save(folder / STATE_FILE, identity, run.seconds + time.monotonic() - started)
         if leader and on_checkpoint is not None:
-            on_checkpoint(run.averaged())
+            on_checkpoint(run.averaged(), run.step)
 
     settings = config.training
     devices = [run.device] if run.device.type == "cuda" else []
     with _signals() as pending, torch.random.fork_rng(devices=devices), closing(log):
+        if leader and on_checkpoint is not None and 0 < run.step < settings.steps:
+            on_checkpoint(run.averaged(), run.step)
         while run.step < settings.steps:
             loss = run.advance()
             if leader and on_step is not None:
@@ -192,9 +196,9 @@ class Run:
         norm = nn.utils.clip_grad_norm_(self.denoiser.parameters(), self.settings.clip or math.inf)
         mean, size = cast("list[float]", torch.stack([total, norm.to(total)]).tolist())
         if not math.isfinite(mean):
-            raise PfgmError(self._not_finite("loss", mean))
+            raise NotFinite(self._not_finite("loss", mean))
         if not math.isfinite(size):
-            raise PfgmError(self._not_finite("gradient", size))
+            raise NotFinite(self._not_finite("gradient", size))
         rate = self.learning_rate(self.step)
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:

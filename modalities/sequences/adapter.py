@@ -275,11 +275,11 @@ class Sequences:
         found = np.zeros((len(texts), size + size * size + 1))
         for row, text in zip(found, map(without_gaps, texts), strict=True):
             numbers = alphabet.numbers(text)
-            row[:size] = np.bincount(numbers, minlength=size) / len(text)
+            row[:size] = np.bincount(numbers, minlength=size) / max(len(text), 1)  # of gaps alone, nothing
             if len(text) > 1:
                 pairs = numbers[:-1] * size + numbers[1:]
                 row[size:-1] = np.bincount(pairs, minlength=size * size) / (len(text) - 1)
-            row[-1] = math.log(len(text))
+            row[-1] = math.log(max(len(text), 1))
         return found
 
     def picture(self, objects: Any, title: str = "") -> Figure:

@@ -58,4 +58,9 @@ def test_networks_of_a_sweep_meet_every_trouble(tmp_path: Path, monkeypatch: pyt
     met = 1 + sum(len(trouble.strengths) for trouble in TROUBLES.values())
     assert len(Table("robustness-digits", tmp_path).cells) == 2 * met
     shown = tables.render("robustness-digits", tmp_path)
-    assert "| none |" in shown and "| weight-bits 4 |" in shown and "(1.00)" in shown
+    calm, coarse = (
+        Table("robustness-digits", tmp_path).find({"trouble": name, "strength": strength, "D": "inf", "seed": 0})
+        for name, strength in (("none", 0.0), ("weight-bits", 4))
+    )
+    assert calm is not None and coarse is not None
+    assert "| none |" in shown and f"({coarse['distance'] / calm['distance']:.2f})" in shown

@@ -125,6 +125,11 @@ def test_command_makes_table_and_page(pfgm: Pfgm, model: Model, tmp_path: Path) 
     answer = pfgm(*words, "--troubles", "steps,weight-bits", "--evaluations", 4, "--out", tmp_path / "page")
     assert answer.code == 0
     assert "weight-bits" in answer.out and "D = ∞" in answer.out
+    fewer = pfgm(
+        *words, "--troubles", "state-bits", "--evaluations", 4, "--dimensions", "inf", "--out", tmp_path / "page"
+    )
+    lines = [line.split() for line in fewer.out.splitlines() if line.split()[:2] == ["state-bits", "24"]]
+    assert fewer.code == 0 and lines[0][2] == "-"  # of D = 8, which was asked for before
     assert "Distance against strength" in (tmp_path / "page" / "report.html").read_text()
     again = pfgm(*words, "--evaluations", 5, "--out", tmp_path / "page")
     assert again.code == 2 and "another protocol" in again.err
