@@ -207,7 +207,7 @@ def page(curve: Curve, title: str, facts: Mapping[str, Any]) -> Report:
             "How much the noise that is in x differs from the level that the network is told, on its own way from "
             f"noise to data. Their mean square e^2 is {curve.errors.second_moment:.2g}, where "
             f"{curve.errors.resolution:.2g} can be told from none, and the field at D leaves D / (N + D) of e. What is "
-            f"left does no harm up to D = {named(rounded(curve.errors.dimension))}: a suggestion, and no measurement of D."
+            f"left does no harm up to D = {named(rounded(curve.errors.dimension))}: a suggestion, not a measurement."
         )
         figure = Figure(errors_drawn(curve.errors), alt="Relative error of the noise variance against the noise level")
         sections.append(Section("Errors along the way", told, [figure]))
