@@ -165,11 +165,12 @@ def _shipped(seed: int, watch: Watch) -> list[Section]:
     for name, path in shipped.models().items():
         model = load(path)
         with watch(f"sampling {name}") as update:
-            objects = model.sample(SHIPPED, seed=seed, on_state=update)
+            objects = model.sample(SHIPPED, seed=seed, condition=_in_turn(model), on_state=update)
         facts = model.history
         card = ", ".join(f"{key.replace('_', ' ')} {_short(value)}" for key, value in facts.get("figures", {}).items())
         text = (
-            f"The first {SHIPPED} samples of the model {name!r} that comes with this package, trained on "
+            f"The first {SHIPPED} samples of the model {name!r} that comes with this package"
+            f"{', its classes in turn' if _in_turn(model) else ''}, trained on "
             f"{facts['data']['name']} ({facts['data']['licence']}) at D = {model.dimension:g}. Measured of it: {card}."
         )
         own = getattr(model.adapter, "shown", None)
@@ -186,6 +187,12 @@ def _shipped(seed: int, watch: Watch) -> list[Section]:
             found = Section(found.title, f"{text}\n\n{grown.text}", [*items, *grown.items, code(command)])
         sections.append(found)
     return sections
+
+
+def _in_turn(model: Model) -> dict[str, list[str]]:
+    """The classes of a model's labels in turn, one a sample; nothing for a model without."""
+    classes = next((spec.classes for spec in model.specs if spec.name == "label" and spec.kind == "class"), ())
+    return {"label": [classes[i % len(classes)] for i in range(SHIPPED)]} if classes else {}
 
 
 def _short(value: float) -> str:
