@@ -556,7 +556,16 @@ def sequences(name: str, figures: Mapping[str, str]) -> Callable[[Path], str]:
     return made
 
 
-AUDIO_STUDIES = ("representations", "sweep", "headline", "speed")
+AUDIO_STUDIES = ("representations", "sweep", "headline")
+AUDIO_SPEED = {"samples a second": "a second", "seconds of sound a second": "real time"}
+AUDIO_JUDGED = (
+    "Frechet speech",
+    "Frechet aisfx",
+    "to floor",
+    "class accuracy",
+    "F0 agreement",
+    "noise",
+)  # beside speed
 AUDIO_FIGURES = {
     "syllables": {
         "Frechet speech": "speech Frechet",
@@ -589,6 +598,11 @@ AUDIO_FIGURES = {
         "noise": "noise",
     },
 }
+
+
+def _beside_speed(data: str) -> dict[str, str]:
+    """The columns of a table of speed."""
+    return AUDIO_SPEED | {name: figure for name, figure in AUDIO_FIGURES[data].items() if name in AUDIO_JUDGED}
 
 
 def audio(name: str, figures: Mapping[str, str]) -> Callable[[Path], str]:
@@ -739,6 +753,8 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "rna-structures": structures,
     **{f"audio-{study}": audio(f"audio-{study}", AUDIO_FIGURES["syllables"]) for study in AUDIO_STUDIES},
     **{f"audio-{study}-drums": audio(f"audio-{study}-drums", AUDIO_FIGURES["drums"]) for study in AUDIO_STUDIES},
+    "audio-speed": audio("audio-speed", _beside_speed("syllables")),
+    "audio-speed-drums": audio("audio-speed-drums", _beside_speed("drums")),
     **{f"robustness-{of}": troubles(f"robustness-{of}") for of in ("digits", "airrdb", "5s-rrna", "syllables")},
     "dimension-preconditioning": preconditioning,
     "dimension-rule": rule,
