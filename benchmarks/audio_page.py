@@ -18,7 +18,7 @@ Draw = Callable[[Sequence[str], Drawing], Sequence[Clip]]
 Row = tuple[str, Sequence[Cell]]
 
 EVALUATIONS = (35, 18, 10, 5)
-CLASSES = 5  # columns of the rows per D and per number of steps
+CLASSES = 4  # columns of the rows per D and per number of steps
 
 
 def listening_page(

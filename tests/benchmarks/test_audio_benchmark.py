@@ -144,7 +144,7 @@ def test_the_page_has_players_per_class_dimension_and_number_of_steps(tmp_path: 
     assert audio.main(["listen", *runs]) == 0
     page = (tmp_path / "runs" / "syllables.html").read_text()
     classes = len(set(audio.task_named("tones").held_out.condition["label"]))
-    columns = min(classes, 5)
+    columns = len(sorted(range(classes))[:: max(1, classes // 4)][:4])
     assert page.count("<audio ") == 3 * classes + (5 + 4) * columns
     assert "A row per D" in page and "5 evaluations" in page
 
