@@ -70,7 +70,12 @@ def test_the_commands_of_the_readme_work_in_turn(tmp_path: Path, monkeypatch: py
         words = shlex.split(re.sub(r"--count \d+", "--count 20", line), comments=True)[1:]
         if words[0] == "train":
             words += ["--steps", "2", "--batch-size", "4"]
-        if words[0] in ("sample", "evaluate") and "--evaluations" not in words:
+        if words[0] == "find-d":
+            words[words.index("--steps") + 1] = "2"
+            words += ["--batch-size", "4", "--dimensions", "8,64"]
+        if words[0] in ("find-d", "robustness"):
+            words += ["--count", "20", "--seeds", "1"]
+        if words[0] in ("sample", "evaluate", "find-d", "robustness") and "--evaluations" not in words:
             words += ["--evaluations", "3"]
         assert cli.main(words) == 0, line
         if "--out" in words and words[0] != "train":
