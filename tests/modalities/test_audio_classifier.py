@@ -90,10 +90,12 @@ def test_what_cannot_be_learned_is_refused() -> None:
 
 
 def test_one_ships_with_its_recipe() -> None:
+    drums = shipped("drums")
+    assert len(drums.classes) == 7 and 0.6 < drums.accuracy < 1 and drums.recipe["clips"] > 500
     classifier = shipped()
     assert len(classifier.classes) == 8 and classifier.accuracy > 0.97
     assert classifier.recipe["data"] == "syllables" and classifier.recipe["licence"]
     probabilities, features = classifier.judge([glide(150, 300, 0)])
     assert probabilities.shape == (1, 8) and features.shape == (1, FEATURES)
     with pytest.raises(PfgmError, match="syllables"):
-        shipped("drums")
+        shipped("spoken-words")
