@@ -123,7 +123,9 @@ class Search:
                     trials = study.get_trials(deepcopy=False)
                 for trial in trials:  # one that was cut goes on, before others begin
                     if trial.state is state.RUNNING and self._hold(trial.number):
-                        return optuna.trial.Trial(study, trial._trial_id)
+                        if study.trials[trial.number].state is state.RUNNING:  # not ended by another meanwhile
+                            return optuna.trial.Trial(study, trial._trial_id)
+                        self._let_go(trial.number)
                 if any(trial.state is state.WAITING for trial in trials):
                     trial = study.ask()
                     self._hold(trial.number)
@@ -152,12 +154,14 @@ class Search:
     @contextmanager
     def _held(self, trial: Any) -> Iterator[None]:
         """Lets go of a trial in the end."""
-        path = self._lock(trial.number)
         try:
             yield
         finally:
-            _holds.pop(path).close()
-            path.unlink(missing_ok=True)
+            self._let_go(trial.number)
+
+    def _let_go(self, number: int) -> None:
+        _holds.pop(self._lock(number)).close()
+        self._lock(number).unlink(missing_ok=True)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
