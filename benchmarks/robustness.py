@@ -90,7 +90,7 @@ class Networks:
     adapter: Adapter
     settings: Mapping[str, Any]
     train: Callable[[], Dataset]
-    distance: Callable[[], Distance]
+    distance: Callable[[Dataset], Distance] = Distance
     dimensions: tuple[float, ...] = (64.0, 512.0, math.inf)
 
     def model(self, arguments: argparse.Namespace, D: float) -> Model:
@@ -119,12 +119,8 @@ def networks(arguments: argparse.Namespace) -> None:
         machine=machine(arguments.device),
     )
     subjects = {D: of.model(arguments, D) for D in arguments.dimensions or of.dimensions}
-    measure(subjects, of.distance(), table, seeds=arguments.seeds, count=count, watch=progress)
+    measure(subjects, of.distance(of.train()), table, seeds=arguments.seeds, count=count, watch=progress)
     print(tables.render(f"robustness-{arguments.of}", arguments.results))
-
-
-def _digits() -> Dataset:
-    return replace(images.data("digits")[0], condition={})
 
 
 NETWORKS = {
@@ -133,37 +129,14 @@ NETWORKS = {
         "digits-large-1500-",
         Images(),
         dimension.TRAINING | {"steps": 1500, "network": dimension.NETWORKS["large"]},
-        _digits,
-        lambda: OfDigits(_digits()),
+        lambda: replace(images.data("digits")[0], condition={}),
+        OfDigits,
         (4.0, 64.0, math.inf),
     ),
-    "airrdb": Networks(
-        "antibody",
-        "",
-        Sequences(),
-        antibody.SHORT,
-        lambda: antibody.task_named("airrdb").train,
-        lambda: Distance(antibody.task_named("airrdb").train),
-    ),
-    "5s-rrna": Networks(
-        "rna",
-        "5s-rrna-",
-        Sequences(),
-        rna.SHORT,
-        lambda: rna.task_named("5s-rrna").train,
-        lambda: Distance(rna.task_named("5s-rrna").train),
-    ),
-    "syllables": Networks(
-        "audio",
-        "syllables-",
-        Audio(),
-        audio.SHORT,
-        lambda: audio.task_named("syllables").train,
-        lambda: Distance(audio.task_named("syllables").train),
-    ),
+    "airrdb": Networks("antibody", "", Sequences(), antibody.SHORT, lambda: antibody.task_named("airrdb").train),
+    "5s-rrna": Networks("rna", "5s-rrna-", Sequences(), rna.SHORT, lambda: rna.task_named("5s-rrna").train),
+    "syllables": Networks("audio", "syllables-", Audio(), audio.SHORT, lambda: audio.task_named("syllables").train),
 }
-
-
 BENCHMARK = Benchmark(
     "robustness", "errors and other troubles against D, with the exact field and with trained networks", main
 )

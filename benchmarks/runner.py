@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from pfgm_science import spread
 from pfgm_science.adapters import Adapter
 from pfgm_science.cells import Cells
 from pfgm_science.cli import Parser
@@ -24,6 +23,7 @@ from pfgm_science.data import Dataset
 from pfgm_science.model import Guidance, Model, fit, load
 from pfgm_science.progress import progress
 from pfgm_science.shipped import ship
+from pfgm_science.spread import mean_and_spread
 
 REPOSITORY = Path(__file__).parent.parent
 # Beside the caller where the package is installed without its repository.
@@ -103,22 +103,9 @@ def shipped(model: Model, path: Path, recipe: str, measure: Callable[[Model], Ma
     print(f"{path}: {path.stat().st_size / 1e6:.1f} MB, {', '.join(f'{k} {v:.4g}' for k, v in figures.items())}")
 
 
-def mean_and_spread(values: Sequence[float]) -> tuple[float, float]:
-    """Mean and standard deviation over seeds (nan for a single seed)."""
-    array = np.asarray(values, dtype=np.float64)
-    return float(array.mean()), float(array.std(ddof=1)) if len(array) > 1 else math.nan
-
-
 def written(values: Sequence[float], digits: int = 3) -> str:
-    """Mean and spread for a table: "1.23 ± 0.04", or the value alone when there is one seed."""
-    if not len(values):
-        return "-"
-    mean, spread = mean_and_spread(values)
-    text = _significant(mean, digits)
-    if math.isnan(spread):
-        return text
-    decimals = len(text.split(".")[1]) if "." in text else 0
-    return f"{text} ± {spread:.{decimals}f}"
+    """Mean and spread for a table: "1.23 ± 0.04", the value alone when there is one seed, "-" for none."""
+    return spread.written(*mean_and_spread(values), digits) if len(values) else "-"
 
 
 def published(name: str) -> dict[str, Any]:
@@ -169,10 +156,3 @@ def machine(device: str = "cpu") -> dict[str, Any]:
 def dimension_text(D: float | str) -> str:
     """D as a table shows it."""
     return "inf" if str(D) == "inf" or math.inf == D else f"{float(D):g}"
-
-
-def _significant(value: float, digits: int) -> str:
-    if value == 0 or not math.isfinite(value):
-        return f"{value:g}"
-    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
-    return f"{value:.{decimals}f}"

@@ -17,11 +17,11 @@ from typing import Any
 from benchmarks import agreement
 from benchmarks.runner import RESULTS, Table, dimension_text, published, written
 from pfgm_science.denoiser import PRECONDITIONINGS
-from pfgm_science.distance import mean_and_spread
 from pfgm_science.files import write_bytes
 from pfgm_science.robustness import NONE, dimensions_of, distances
 from pfgm_science.robustness import rows as trouble_rows
 from pfgm_science.solvers import SOLVERS
+from pfgm_science.spread import mean_and_spread
 
 ROOT = Path(__file__).parent.parent
 PAGES = ("README.md", "docs/benchmarks.md", "docs/physics.md", "docs/dimension.md")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,7 @@ from pfgm_science.batch import Batch
 from pfgm_science.evaluation import evaluate, measures, provenance, sections, training_curves
 from pfgm_science.figures import label, new_figure, robust_limits
 from pfgm_science.model import Model, fit, load
-from pfgm_science.progress import Update, duration, progress
+from pfgm_science.progress import Watch, duration, progress
 from pfgm_science.report import Figure, Item, Report, Section, code, write
 from pfgm_science.walk import milestones, walk
 
@@ -29,7 +28,6 @@ _CLASSIFIER = (
     "256 greys and margins that are nearly black. The eye does not see it; a linear classifier does."
 )
 
-Watch = Callable[[str], AbstractContextManager[Update]]
 
 PAGE = "index.html"
 EVALUATIONS = (5, 9, 19, 35)

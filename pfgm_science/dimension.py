@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import product
@@ -18,18 +17,18 @@ from typing import Any
 import numpy as np
 
 from pfgm_science.cells import Cells
-from pfgm_science.distance import Distance, mean_and_spread, named, written
+from pfgm_science.distance import Distance
 from pfgm_science.errors import ConfigError, NotFinite
 from pfgm_science.figures import GENERATED, LINE, MUTED, REAL, label, new_figure
 from pfgm_science.model import Drawing, Model
 from pfgm_science.noise_error import NoiseErrors
-from pfgm_science.progress import Update, duration, silent
+from pfgm_science.progress import Watch, duration, silent
 from pfgm_science.report import Figure, Item, Report, Section, Table
+from pfgm_science.spread import mean_and_spread, named, written
 
 DIMENSIONS = (2.0, 8.0, 32.0, 128.0, 512.0, 2048.0, math.inf)
 ANALYSIS, ONE_NETWORK, SEARCH = "analysis", "one-network", "search"
 WAYS = (ANALYSIS, ONE_NETWORK, SEARCH)
-Watch = Callable[[str], AbstractContextManager[Update]]
 
 
 @dataclass(frozen=True)
@@ -56,6 +55,7 @@ class Curve:
         return [D for D in sorted(self.values) if self.values[D] and math.isfinite(self.mean(D))]
 
     def mean(self, D: float) -> float:
+        """Mean distance over the seeds; inf where one of them is."""
         return mean_and_spread(list(self.values[D].values()))[0]
 
     @property

@@ -30,7 +30,7 @@ from pfgm_science.commands import (
 from pfgm_science.data import Dataset
 from pfgm_science.dimension import ANALYSIS, ONE_NETWORK, SEARCH, Curve, curve_of, rounded, sweep, way_of
 from pfgm_science.dimension import page as dimension_page
-from pfgm_science.distance import Distance, mean_and_spread, named, written
+from pfgm_science.distance import Distance
 from pfgm_science.errors import ConfigError, NotFinite
 from pfgm_science.evaluation import training_parts
 from pfgm_science.files import write_bytes
@@ -41,6 +41,7 @@ from pfgm_science.report import Cell, Report, write
 from pfgm_science.robustness import TROUBLES, dimensions_of, measure, table_rows
 from pfgm_science.robustness import page as robustness_page
 from pfgm_science.search import Search
+from pfgm_science.spread import mean_and_spread, named, written
 
 PAGE, CELLS, RESULT = "report.html", "cells.json", "result.json"
 HELD_OUT, ENOUGH = 0.2, 100  # share of data to compare with; so many objects, or all are compared with
@@ -51,12 +52,7 @@ def find_d(args: argparse.Namespace) -> int:
     """A run that was trained for it, or data of which the networks are trained here."""
     if args.data is None and args.target in adapters.names() and not Path(args.target).exists():
         raise ConfigError(f"{args.target} is a modality: which data? By name or path: pfgm find-d {args.target} DATA")
-    if args.data is not None and args.target in adapters.names():
-        curve, name = _of_data(args)
-        out = _out(args, Path("runs") / "find-d" / name)
-    else:
-        curve, name = _of_run(args)
-        out = _out(args, folder_of(args.target) / "find-d")
+    curve, name, out = (_of_data if args.data is not None and args.target in adapters.names() else _of_run)(args)
     _show(curve)
     write_bytes(out / RESULT, (json.dumps(curve.to_json(), indent=1) + "\n").encode())
     return _written(out, dimension_page(curve, f"Which D for {name}?", _facts(args, name)))
@@ -123,8 +119,8 @@ def _grid(model: Model, args: argparse.Namespace) -> list[float]:
     return sorted(within | {*bounds, math.inf})
 
 
-def _of_run(args: argparse.Namespace) -> tuple[Curve, str]:
-    """The curve of a trained model."""
+def _of_run(args: argparse.Namespace) -> tuple[Curve, str, Path]:
+    """The curve of a trained model, the name of its data, and the folder of the page."""
     if args.way == SEARCH:
         raise ConfigError(f"--way {SEARCH} trains models: give modality and data, as in pfgm find-d images digits")
     given = [name for name in ("steps", "batch_size", "config", "set") if getattr(args, name)]
@@ -137,11 +133,11 @@ def _of_run(args: argparse.Namespace) -> tuple[Curve, str]:
     data = _data_of(model, args)
     report_rejected(data)
     out = _out(args, folder_of(args.target) / "find-d")
-    return _swept(args, model, data, out), data.name
+    return _swept(args, model, data, out), data.name, out
 
 
-def _of_data(args: argparse.Namespace) -> tuple[Curve, str]:
-    """The curve of models that are trained for it."""
+def _of_data(args: argparse.Namespace) -> tuple[Curve, str, Path]:
+    """The curve of models that are trained for it, the name of the data, and the folder of the page."""
     adapter: Adapter = adapters.find(args.target)()
     data = open_data(adapter, args.data, read_options(args))
     name = data.name if data.name != "unnamed" else Path(args.data).resolve().stem
@@ -153,7 +149,7 @@ def _of_data(args: argparse.Namespace) -> tuple[Curve, str]:
             raise ConfigError(f"{chosen} is a setting that find-d chooses itself: leave it out of --set and --config")
     dimensions = args.dimensions or args.default_dimensions
     if way == SEARCH:
-        return _searched(args, adapter, data, settings, out / SEARCH, device), name
+        return _searched(args, adapter, data, settings, out / SEARCH, device), name, out
     finite = [D for D in dimensions if math.isfinite(D)]
     if way == ONE_NETWORK and len(finite) < 2:
         raise ConfigError("one network for every D needs two finite --dimensions or more, the ends of its range")
@@ -165,7 +161,7 @@ def _of_data(args: argparse.Namespace) -> tuple[Curve, str]:
             adapter, data, folder=out / way, device=device, on_step=lambda at: update(at.step, at.steps), **settings
         )
     curve = _swept(args, model, data, out)
-    return replace(curve, seconds=curve.seconds + model.history["seconds"]), name
+    return replace(curve, seconds=curve.seconds + model.history["seconds"]), name, out
 
 
 def _searched(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -54,23 +53,3 @@ class Distance:
         return float(MEASURES[self.measure](self._features[1], found))
 
     _features: tuple[Any, Any] | None = None
-
-
-def mean_and_spread(values: Sequence[float]) -> tuple[float, float]:
-    """Mean and standard deviation over seeds; nan for the spread of one; inf where a value is, or there is none."""
-    if not values or not all(map(math.isfinite, values)):
-        return math.inf, math.nan
-    return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
-
-
-def written(mean: float, spread: float) -> str:
-    """ "1.23 ± 0.04", or the mean alone where there is no spread."""
-    if math.isnan(spread) or not math.isfinite(mean):
-        return f"{mean:.3g}"
-    digits = max(0, 2 - math.floor(math.log10(abs(mean)))) if mean else 2
-    return f"{mean:.{digits}f} ± {spread:.{digits}f}"
-
-
-def named(D: float) -> str:
-    """D as people read it."""
-    return "∞" if math.isinf(D) else f"{D:g}"

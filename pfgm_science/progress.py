@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TextIO
 
 Update = Callable[[int, int], None]
+Watch = Callable[[str], AbstractContextManager[Update]]  # `progress`, or `silent`
 
 PLAIN_EVERY = 30.0  # seconds between two plain lines
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import partial
@@ -20,17 +19,17 @@ import torch
 from torch import Tensor
 
 from pfgm_science.cells import Cells
-from pfgm_science.distance import Distance, mean_and_spread, named, written
+from pfgm_science.distance import Distance
 from pfgm_science.errors import NotFinite
 from pfgm_science.figures import MUTED, label, new_figure
 from pfgm_science.model import Drawing, Model
 from pfgm_science.noise import normal
-from pfgm_science.progress import Update, silent
+from pfgm_science.progress import Watch, silent
 from pfgm_science.report import Cell, Figure, Report, Section, Table
 from pfgm_science.solvers import Denoise, Solver, State, Trig2M
+from pfgm_science.spread import mean_and_spread, named, written
 
 Disturb = Callable[[Tensor, float], Tensor]
-Watch = Callable[[str], AbstractContextManager[Update]]
 
 
 @dataclass(frozen=True)

@@ -21,11 +21,11 @@ from typing import Any
 from pfgm_science.adapters import Adapter
 from pfgm_science.config import first_difference, to_json
 from pfgm_science.data import Dataset
-from pfgm_science.dimension import DIMENSIONS, SEARCH, Curve, Watch, named_plainly
+from pfgm_science.dimension import DIMENSIONS, SEARCH, Curve, named_plainly
 from pfgm_science.distance import Distance
 from pfgm_science.errors import ConfigError, NotFinite
 from pfgm_science.model import Drawing, Model, batch_fingerprint, fit
-from pfgm_science.progress import silent
+from pfgm_science.progress import Watch, silent
 
 DATABASE = "search.db"
 RUNGS = 4  # equal parts of the steps, at the first and second of which trials are compared

@@ -21,14 +21,14 @@ from pfgm_science import cli
 from pfgm_science import search as search_module
 from pfgm_science.batch import Batch
 from pfgm_science.cells import Cells
-from pfgm_science.dimension import ANALYSIS, DIMENSIONS, WAYS, Curve, Watch, agreement, page, regret, sweep
+from pfgm_science.dimension import ANALYSIS, DIMENSIONS, WAYS, Curve, agreement, page, regret, sweep
 from pfgm_science.distance import MEASURES, Distance
 from pfgm_science.errors import ConfigError, NotFinite
 from pfgm_science.exact import Gaussian
 from pfgm_science.model import fit
 from pfgm_science.noise import StudentT
 from pfgm_science.noise_error import HARMLESS, NoiseErrors, _error, errors_of, noise_errors
-from pfgm_science.progress import Update, silent
+from pfgm_science.progress import Update, Watch, silent
 from pfgm_science.report import render
 from pfgm_science.robustness import TROUBLES
 from pfgm_science.search import Search

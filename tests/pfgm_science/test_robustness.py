@@ -13,7 +13,7 @@ from command import Pfgm
 from modalities.vectors.adapter import Vectors
 from modalities.vectors.datasets import moons
 from pfgm_science.cells import Cells
-from pfgm_science.distance import Distance, mean_and_spread, written
+from pfgm_science.distance import Distance
 from pfgm_science.errors import ConfigError, DataError, PfgmError
 from pfgm_science.exact import FiniteSet
 from pfgm_science.model import Model, fit
@@ -29,6 +29,7 @@ from pfgm_science.robustness import (
 )
 from pfgm_science.sampling import last, sample
 from pfgm_science.solvers import Heun
+from pfgm_science.spread import mean_and_spread, written
 
 
 @pytest.fixture(scope="module")
