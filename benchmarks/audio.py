@@ -50,15 +50,19 @@ COUNT, FEWER, EVALUATIONS = 1000, 500, 35  # samples of the long run, and of the
 SETS = ("syllables", "drums")
 DIMENSION = 512.0
 GUIDED = 1.5  # weight of classifier-free guidance in the rows that have any
-SHORT: dict[str, Any] = {
+_SHORT: dict[str, Any] = {
     "steps": 1500,
     "batch_size": 32,
     "learning_rate": 4e-3,
     "precision": "bfloat16",
     "ema_half_life": 5_000,
 }
-LONG: dict[str, Any] = SHORT | {"steps": 8000, "ema_half_life": 15_000}
-SHIPPED: dict[str, Any] = LONG | {"steps": 4000}  # of the long run, for the clips of one speaker alone
+_LONG: dict[str, Any] = _SHORT | {"steps": 8000, "ema_half_life": 15_000}
+# Drums have four times the numbers of a syllable, which patches of 2 x 2 make up for, and few clips.
+_PATCHES: dict[str, Any] = {"network": {"patch": 2}}
+SHORT: dict[str, dict[str, Any]] = {"syllables": _SHORT, "drums": _SHORT | _PATCHES}
+LONG: dict[str, dict[str, Any]] = {"syllables": _LONG, "drums": _LONG | _PATCHES | {"steps": 4000}}
+SHIPPED: dict[str, Any] = _LONG | {"steps": 4000}  # for the clips of one speaker alone
 CLASSIFIERS: dict[str, dict[str, Any]] = {
     "syllables": {},
     "drums": {"rate": 16000, "seconds": 1.024, "epochs": 60},
@@ -91,9 +95,9 @@ def main(argv: Sequence[str]) -> int:
 
 def representations(arguments: argparse.Namespace) -> None:
     """Each representation with a network of its kind, and other people's networks, at equal operations of training."""
-    table, task = _table("representations", arguments, SHORT, count=FEWER), task_named(arguments.data)
+    table, task = _table("representations", arguments, _SHORT, count=FEWER), task_named(arguments.data)
     _floor(table, task)
-    budget = SHORT["steps"] * operations(Audio(), task.train, {})
+    budget = _SHORT["steps"] * operations(Audio(), task.train, {})
     own = {name: (Audio(representation=name), DIMENSION, network) for name, network in REPRESENTATIONS.items()}
     others = {name: (adapter, math.inf, network) for name, (adapter, network) in PEERS.items()}
     for name, (adapter, D, network) in {**own, **others}.items():
@@ -104,7 +108,7 @@ def representations(arguments: argparse.Namespace) -> None:
         except PfgmError as error:  # it is not installed
             print(f"{name}: {error}")
             continue
-        settings = SHORT | {"steps": steps, "dimension": D, "network": network}
+        settings = _SHORT | {"steps": steps, "dimension": D, "network": network}
         for seed in range(3):
             key = {"representation" if name in own else "peer": name, "seed": seed}
             if table.find(key) is None:
@@ -116,16 +120,17 @@ def representations(arguments: argparse.Namespace) -> None:
 
 def sweep(arguments: argparse.Namespace) -> None:
     """Short runs trained at each D, and one network for every D."""
-    table, task = _table("sweep", arguments, SHORT, count=FEWER), task_named(arguments.data)
+    settings = SHORT[arguments.data]
+    table, task = _table("sweep", arguments, settings, count=FEWER), task_named(arguments.data)
     _floor(table, task)
     measure = partial(task.measure, count=FEWER)
-    sweeps.sweep(table, arguments, Audio(), task.train, SHORT, measure, f"{arguments.data}-")
+    sweeps.sweep(table, arguments, Audio(), task.train, settings, measure, f"{arguments.data}-")
     print(tables.render(table.path.stem, arguments.results))
 
 
 def headline(arguments: argparse.Namespace) -> None:
     """The long run, and what is real in its place."""
-    table, task = _table("headline", arguments, LONG), task_named(arguments.data)
+    table, task = _table("headline", arguments, LONG[arguments.data]), task_named(arguments.data)
     _floor(table, task)
     for guidance, seed in product((1.0, GUIDED), range(3)):
         key = {"D": DIMENSION, "guidance": guidance, "seed": seed}
@@ -136,13 +141,13 @@ def headline(arguments: argparse.Namespace) -> None:
 
 def headline_model(arguments: argparse.Namespace) -> Model:
     """The network of the long run."""
-    settings = LONG | {"dimension": DIMENSION}
+    settings = LONG[arguments.data] | {"dimension": DIMENSION}
     return trained(arguments, f"{arguments.data}-headline", Audio(), task_named(arguments.data).train, settings)
 
 
 def gaps(arguments: argparse.Namespace) -> None:
     """Gaps of 50 ms in held-out clips, filled in, beside a straight line and silence."""
-    table, task = _table("gaps", arguments, LONG, gap=GAP, filled=FILLED), task_named(arguments.data)
+    table, task = _table("gaps", arguments, LONG[arguments.data], gap=GAP, filled=FILLED), task_named(arguments.data)
     for seed, (name, way) in product(range(3), FILLERS.items()):
         table.cell({"way": name, "seed": seed}, partial(_filled, arguments, task, way, seed))
     print(tables.render(table.path.stem, arguments.results))
@@ -153,7 +158,7 @@ def speed(arguments: argparse.Namespace) -> None:
 
     What the headline has measured already, at its own number of evaluations, is taken from there.
     """
-    table = _table("speed", arguments, LONG)
+    table = _table("speed", arguments, LONG[arguments.data])
     known = Table(table.path.stem.replace("speed", "headline"), arguments.results)
     for evaluations, seed in product((35, 18, 10), range(3)):
         there = known.find({"D": DIMENSION, "guidance": 1.0, "seed": seed}) if evaluations == EVALUATIONS else None

@@ -42,8 +42,9 @@ def tiny(monkeypatch: pytest.MonkeyPatch, tones: Dataset) -> audio.Task:
     monkeypatch.setattr(audio, "EVALUATIONS", 5)
     monkeypatch.setattr(audio, "FILLED", 6)
     monkeypatch.setattr(audio, "GAP_EVALUATIONS", 20)
-    monkeypatch.setattr(audio, "SHORT", audio.SHORT | small)
-    monkeypatch.setattr(audio, "LONG", audio.LONG | small)
+    for budget in (audio.SHORT, audio.LONG):
+        for name in audio.SETS:
+            monkeypatch.setitem(budget, name, budget[name] | small)
     monkeypatch.setattr(audio, "PEERS", {})
     return task
 
@@ -66,7 +67,6 @@ def test_the_long_run_stands_beside_what_is_real(tmp_path: Path) -> None:
 
 
 def test_representations_get_as_many_operations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(audio, "SHORT", audio.SHORT | {"network": {}})
     monkeypatch.setattr(audio, "REPRESENTATIONS", {"mdct": NETWORK, "waveform": {"channels": 4, "multipliers": [1, 2]}})
     asked: dict[str, int] = {}
 
@@ -78,7 +78,7 @@ def test_representations_get_as_many_operations(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(audio, "operations", lambda adapter, data, network: 4.0 if not network else 2.0)
     with pytest.raises(LookupError):
         run("representations", tmp_path)
-    assert asked == {"mdct": 4}
+    assert asked == {"mdct": 2 * 1500}
 
 
 def test_operations_are_those_of_the_layers(tones: Dataset) -> None:
