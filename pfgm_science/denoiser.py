@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from pfgm_science.batch import Condition, expand, free_coordinates
 from pfgm_science.codebook import Codebook
 from pfgm_science.condition import DIMENSION, ESTIMATE, SEEN, dimension_feature
-from pfgm_science.divergence import with_divergence
+from pfgm_science.divergence import difference_divergence, with_divergence
 from pfgm_science.errors import ConfigError
 
 PRECONDITIONINGS = ("edm", "matched", "seen")
@@ -193,8 +193,10 @@ class AtDimension:
 
         Den_D(x, sigma) = E_{kappa | x}[ Den_inf(x, sigma / sqrt(kappa)) ]        (docs/physics.md, section 4).
 
-    nodes = 0: kappa is replaced by the one value that x makes likely, the fixed point of
-    s^2 = (D sigma^2 + ||x - Den_inf(x, s)||^2) / (N + D). Good for large N; costs `iterations` + 1 evaluations.
+    nodes = 0: kappa is replaced by the one value that x makes likely, the fixed point from s = sigma of
+    s^2 = (D sigma^2 + ||x - Den(x, s)||^2) / (N - div Den(x, s) + D), Den that of D = inf. The divergence is the number
+    of coordinates that are data rather than noise at that level, of which the residual says nothing. Good for large N;
+    costs two evaluations an iteration, of Den and of its divergence, and one more.
     nodes = k: the expectation itself, by quadrature over k noise levels s = sigma / sqrt(kappa). p(kappa | x) needs no
     draw of y, because the heat equation gives the density of x at each level from the denoiser alone:
     d log p_s(x) / d log s = div Den - N + ||x - Den||^2 / s^2. Right for small N too; costs k evaluations and their
@@ -209,7 +211,7 @@ class AtDimension:
             raise ConfigError(f"iterations is {iterations} and nodes {nodes}: need iterations >= 1, nodes 0 or >= 2")
         self.denoiser, self.D = denoiser, float(D)
         self.iterations, self.nodes = iterations, nodes
-        self.calls = calls_of(denoiser) * (1 if math.isinf(self.D) else nodes or iterations + 1)
+        self.calls = calls_of(denoiser) * (1 if math.isinf(self.D) else nodes or 2 * iterations + 1)
 
     def __call__(
         self, x: Tensor, sigma: Tensor, condition: Condition | None = None, mask: Tensor | None = None
@@ -225,17 +227,14 @@ class AtDimension:
     def _fixed_point(
         self, x: Tensor, sigma: Tensor, N: Tensor, condition: Condition | None, mask: Tensor | None
     ) -> Tensor:
-        """The noise level that x itself shows: [batch].
-
-        Starts from what it would be if y were 0, capped by kappa's prior: from above, because a network that is told
-        too small a level removes only that much noise and would confirm it.
-        """
-        # Wilson and Hilferty's cube root for the 0.1% quantile of chi2_D / D.
-        least_kappa = max(1 - 2 / (9 * self.D) - 3.1 * math.sqrt(2 / (9 * self.D)), 0.01) ** 3
-        s = torch.minimum(((self.D * sigma**2 + _squares(x)) / (N + self.D)).sqrt(), sigma * least_kappa**-0.5)
+        """The noise level that x itself shows: [batch]."""
+        s = sigma
         for _ in range(self.iterations):
-            squared = _squares(x - self.denoiser(x, s, condition, mask))
-            s = ((self.D * sigma**2 + squared) / (N + self.D)).sqrt()
+            y = self.denoiser(x, s, condition, mask)
+            divergence = difference_divergence(self.denoiser, x, y, s, condition, mask)
+            # An estimate may leave the range in which a divergence of an expectation lies.
+            noisy = (N - divergence).clamp(min=torch.zeros_like(N), max=N)
+            s = ((self.D * sigma**2 + _squares(x - y)) / (noisy + self.D)).sqrt()
         return s
 
     def _expectation(

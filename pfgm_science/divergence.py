@@ -1,4 +1,4 @@
-"""The divergence of a denoiser, exactly or by Hutchinson's estimate."""
+"""The divergence of a denoiser, exactly, by Hutchinson's estimate, or by a difference."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from pfgm_science.batch import Condition
+from pfgm_science.batch import Condition, expand
 
 if TYPE_CHECKING:
     from pfgm_science.denoiser import Denoiser
 
 EXACT_UP_TO = 16  # coordinates
+STEP = 0.05  # of sigma: long enough for a network in bfloat16, and 0.3% more noise than there is
 
 
 def probes(x: Tensor, count: int = 0, seed: int = 0) -> Tensor:
@@ -42,6 +43,28 @@ def with_divergence(
     """
     denoised, each = with_curvatures(denoiser, x, sigma, condition, mask, directions)
     return denoised, each.mean(0)
+
+
+def difference_divergence(
+    denoiser: Denoiser,
+    x: Tensor,
+    denoised: Tensor,
+    sigma: Tensor,
+    condition: Condition | None = None,
+    mask: Tensor | None = None,
+) -> Tensor:
+    """The divergence over the free coordinates from one more evaluation, where Den(x, sigma) is known: [batch].
+
+    A step of STEP sigma along one fixed direction of signs that look random: an estimate, without the memory of a
+    gradient.
+    """
+    # From squares modulo a prime, made where x is: a loop that is being recorded can copy nothing there.
+    square = torch.arange(x[0].numel(), device=x.device).square() * 40503
+    direction = (square % 65521 % 2 * 2 - 1).to(x).reshape(x.shape[1:]).expand_as(x)
+    direction = direction if mask is None else direction * mask.to(x)
+    step = STEP * sigma
+    moved = denoiser(x + expand(step, x) * direction, sigma, condition, mask)
+    return ((moved - denoised) * direction).flatten(1).sum(1) / step
 
 
 def with_curvatures(

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from pfgm_science.batch import Condition
 from pfgm_science.condition import DIMENSION, ESTIMATE, SEEN, dimension_feature
-from pfgm_science.denoiser import AtDimension, GivenDimension, Preconditioned, Remembering, at_dimension
+from pfgm_science.denoiser import AtDimension, Denoiser, GivenDimension, Preconditioned, Remembering, at_dimension
 from pfgm_science.errors import ConfigError
 from pfgm_science.exact import FiniteSet, Gaussian
 from pfgm_science.noise import StudentT
@@ -250,7 +250,7 @@ def test_one_fixed_point_turns_a_diffusion_denoiser_into_one_of_any_dimension(
     x = StudentT(D).perturb(randn(64, N) * std, 2.0, generator=gen(1))
     exact, diffusion = Gaussian(std, D)(x, full(x, 2.0)), Counter(Gaussian(std))
     assert relative_error(at_dimension(diffusion, D)(x, full(x, 2.0)), exact) < limit
-    assert diffusion.calls == 2
+    assert diffusion.calls == 3
     assert relative_error(diffusion(x, full(x, 2.0)), exact) > without
 
 
@@ -262,7 +262,27 @@ def test_the_fixed_point_holds_on_a_curved_manifold(N: int, D: float, limit: flo
     for iterations in (1, 3):
         diffusion = Counter(FiniteSet(points))
         y = at_dimension(diffusion, D, iterations=iterations)(x, full(x, 2.0))
-        assert relative_error(y, exact) < limit and diffusion.calls == iterations + 1
+        assert relative_error(y, exact) < limit and diffusion.calls == 2 * iterations + 1
+
+
+@pytest.mark.parametrize("N", [64, 3072])
+@pytest.mark.parametrize("D", [4.0, 64.0, 512.0])
+@pytest.mark.parametrize("relative, share", [(0.01, 1.1), (0.1, 0.5), (1.0, 0.3), (3.0, 0.2)])
+def test_what_is_data_is_not_taken_for_noise(N: int, D: float, relative: float, share: float) -> None:
+    """Data as most are, of all sizes from far above to far below sigma: share of the error that no correction leaves.
+
+    At the lowest level next to nothing of x is noise for sure, and no level but the nominal one can be told from it.
+    """
+    std = torch.logspace(math.log10(2), math.log10(0.02), N, dtype=F64)
+    sigma = relative * float(std.square().mean().sqrt())
+    x = StudentT(D).perturb(randn(64, N) * std, sigma, generator=gen(1))
+    exact, diffusion = Gaussian(std, D)(x, full(x, sigma)), Gaussian(std)
+
+    def error(denoiser: Denoiser) -> float:
+        return float(((denoiser(x, full(x, sigma)) - exact).norm(dim=1) / (x - exact).norm(dim=1)).mean())
+
+    assert error(at_dimension(diffusion, D)) < share * error(diffusion)
+    assert error(at_dimension(diffusion, D, iterations=4)) < share * error(diffusion)
 
 
 @pytest.mark.parametrize("N", [1, 2, 8])
