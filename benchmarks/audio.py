@@ -247,8 +247,7 @@ class Task:
     @cached_property
     def prepared(self) -> Callable[[Sequence[Clip]], list[Clip]]:
         """Clips as a model of them hears them: at its rate and loudness, trimmed, and of its length."""
-        adapter = Audio().fit(self.train)
-        return lambda clips: [Clip(adapter.preparation(clip), adapter.rate) for clip in clips]
+        return Audio().fit(self.train).prepared
 
     @cached_property
     def reference(self) -> Reference:

@@ -42,7 +42,9 @@ class Adapter(Protocol):
     good, drawn anew at each step; `notice(config)`, what to tell the user before a training run starts, "" for nothing;
     `sections`, `novelty` and `emergence`, parts of a report (see evaluation); `shown(objects)`, items of a report that
     show objects where a picture is not enough; `inspect(data)`, rows (name, what was found) of the table that `pfgm
-    data check` prints; `endings`, those of files that are of this domain and of no other.
+    data check` prints; `endings`, those of files that are of this domain and of no other; `prepared(objects)`, real
+    objects as the model is given them, where encoding changes more than their form, to stand beside samples;
+    `alarm(generated, real)`, what is plainly wrong with samples and what to do, "" for nothing.
     """
 
     name: ClassVar[str]
@@ -103,6 +105,11 @@ class Adapter(Protocol):
     def picture(self, objects: Any, title: str = "") -> Figure:
         """What a person would look at."""
         ...
+
+
+def prepared(adapter: Adapter, objects: Any) -> Any:
+    """Real objects as this adapter's models are given them; themselves where it prepares nothing."""
+    return adapter.prepared(objects) if hasattr(adapter, "prepared") else objects
 
 
 def names() -> list[str]:

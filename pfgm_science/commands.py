@@ -272,6 +272,8 @@ def evaluate(args: argparse.Namespace) -> int:
         )
     show_table(("metric", "value", "floor", "what it is"), [(r.name, r.value, r.floor, r.meaning) for r in report.rows])
     print(f"Open {report.page} in a browser.")
+    if report.alarm:
+        raise DataError(f"these samples are no good: {report.alarm}")
     return LEFT_OUT if left_out else 0
 
 

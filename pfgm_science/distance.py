@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from pfgm_science import metrics
+from pfgm_science.adapters import prepared
 from pfgm_science.data import Dataset
 from pfgm_science.errors import ConfigError, DataError, NotFinite
 from pfgm_science.model import Drawing, Model
@@ -46,7 +47,8 @@ class Distance:
     def between(self, model: Model, objects: Any) -> float:
         """Of these objects, by the features of the model's adapter; NotFinite where those are beyond all measure."""
         if self._features is None or self._features[0] != model.adapter:
-            self._features = model.adapter, model.adapter.features(self.data.objects)
+            real = prepared(model.adapter, self.data.objects)
+            self._features = model.adapter, model.adapter.features(real)
         found = np.asarray(model.adapter.features(objects))
         if not (np.abs(found) <= LARGEST).all():
             raise NotFinite("samples lie beyond all measure: the network has not learned this D")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Unpack
 
 import numpy as np
 import torch
-from scipy import stats
+from scipy import special, stats
 from torch import Tensor
 
 from pfgm_science.batch import Batch, expand, free_coordinates
@@ -21,7 +22,7 @@ from pfgm_science.schedule import EDM_SIGMA_DATA
 from pfgm_science.solvers import solver_named
 from pfgm_science.stochastic import StochasticHeun
 
-TINY = 1e-300  # the least share of a law in a tail whose quantile is asked for
+TINY = 1e-100  # the least share of a law in a tail whose quantile is asked for; scipy has none for less
 
 
 def vary(model: Model, objects: Any, level: float, *, each: int = 1, **how: Unpack[Drawing]) -> Any:
@@ -93,13 +94,40 @@ def _radially(x: Tensor, N: np.ndarray, D: float, *, to_normal: bool) -> Tensor:
     if np.isinf(D):
         return x
     squared = x.flatten(1).square().sum(1).numpy()
-    student, normal = stats.f(N, D, scale=N), stats.chi2(N)
+    student, normal = _SquaredNorm(N, D), stats.chi2(N)
     here, there = (student, normal) if to_normal else (normal, student)
-    below, above = here.cdf(squared), here.sf(squared)
+    inside = np.clip(squared, here.ppf(TINY), here.isf(TINY))
+    below, above = here.cdf(inside), here.sf(inside)
     # From whichever tail is the thinner: its share of the law keeps its digits.
-    wanted = np.where(below < above, there.ppf(np.maximum(below, TINY)), there.isf(np.maximum(above, TINY)))
-    scale = np.sqrt(wanted / np.maximum(squared, TINY))
+    lower, upper = (np.clip(share, TINY, 0.5) for share in (below, above))
+    wanted = np.where(below < above, there.ppf(lower), there.isf(upper))
+    wanted = wanted * squared / inside  # beyond all quantiles norms are scaled as at the last
+    scale = np.sqrt(wanted / np.maximum(squared, np.finfo(float).tiny))
     return x * expand(torch.from_numpy(scale), x)
+
+
+@dataclass(frozen=True)
+class _SquaredNorm:
+    """The law of ||x||^2 of a t vector in N dimensions, N F(N, D): by the incomplete beta function, because scipy's
+    F(N, D) has no quantiles beyond a share of 1e-16, and real sounds lie there.
+    """
+
+    N: np.ndarray
+    D: float
+
+    def cdf(self, squared: np.ndarray) -> Any:
+        return special.betainc(self.N / 2, self.D / 2, squared / (self.D + squared))
+
+    def sf(self, squared: np.ndarray) -> Any:
+        return special.betainc(self.D / 2, self.N / 2, self.D / (self.D + squared))
+
+    def ppf(self, share: Any) -> Any:
+        b = special.betaincinv(self.N / 2, self.D / 2, share)
+        return self.D * b / (1 - b)
+
+    def isf(self, share: Any) -> Any:
+        b = special.betaincinv(self.D / 2, self.N / 2, share)
+        return self.D * (1 - b) / b
 
 
 def _to_prior(model: Model, end: Batch, steps: int, how: Mapping[str, Any]) -> Tensor:

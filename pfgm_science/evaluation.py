@@ -17,6 +17,7 @@ import numpy.typing as npt
 import torch
 
 from pfgm_science import metrics
+from pfgm_science.adapters import prepared
 from pfgm_science.checkpoint import versions
 from pfgm_science.config import to_json
 from pfgm_science.data import Dataset
@@ -63,7 +64,8 @@ class Evaluation:
     rows: the measures; size: objects on each side of every comparison; provenance: model, data, sampling and machine,
     as JSON values. real, generated: as many objects of each as are worth showing; nearest, distances: the training
     objects nearest to generated, and how far, and training, held_out: the data of the run, None when the training data
-    are not known. page: the report, if written.
+    are not known. page: the report, if written. alarm: what the adapter finds plainly wrong with the samples, "" for
+    nothing.
     """
 
     rows: tuple[Row, ...]
@@ -76,11 +78,12 @@ class Evaluation:
     training: Any = field(default=None, repr=False)
     held_out: Any = field(default=None, repr=False)
     page: Path | None = None
+    alarm: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Measures and provenance as JSON values; NaN becomes null."""
         rows = [{name: _plain(value) for name, value in vars(row).items()} for row in self.rows]
-        return {"size": self.size, "measures": rows, "provenance": to_json(self.provenance)}
+        return {"size": self.size, "measures": rows, "alarm": self.alarm, "provenance": to_json(self.provenance)}
 
 
 def evaluate(
@@ -128,7 +131,8 @@ def evaluate(
     )
     sampling_seconds = time.monotonic() - started
     adapter = model.adapter
-    real, generated = adapter.features(data.objects), adapter.features(objects)
+    seen = prepared(adapter, data.objects)
+    real, generated = adapter.features(seen), adapter.features(objects)
     size = min(count, len(data) // 2)
     rows = compare(real, generated, size=size, repeats=REPEATS, seed=seed)
 
@@ -136,24 +140,25 @@ def evaluate(
     parts = training_parts(model, data)
     if parts is not None:
         training, held_out = parts
-        reference = adapter.features(training.objects)
+        reference = adapter.features(prepared(adapter, training.objects))
         found, where = metrics.nearest_neighbours(generated, reference)
-        distances, nearest = found[:, 0], training.take(where[:, 0]).objects
+        distances, nearest = found[:, 0], prepared(adapter, training.take(where[:, 0]).objects)
         if len(held_out) >= 2:
-            rows += memory(generated, reference, adapter.features(held_out.objects))
+            rows += memory(generated, reference, adapter.features(prepared(adapter, held_out.objects)))
     result = Evaluation(
         rows=rows,
         size=size,
         provenance=_provenance(
             model, data, count, seed, evaluations, solver, grid, dimension, sampling_seconds, started
         ),
-        real=data.take(generator.permutation(len(data))[:count]).objects,
+        real=prepared(adapter, data.take(generator.permutation(len(data))[:count]).objects),
         generated=objects,
         nearest=nearest,
         distances=distances,
         training=None if parts is None else parts[0].objects,
         held_out=None if parts is None else parts[1].objects,
         page=None if out is None else Path(out) / PAGE,
+        alarm=adapter.alarm(objects, seen) if hasattr(adapter, "alarm") else "",
     )
     if out is not None:
         _write(result, model, Path(out), None if run is None else Path(run))
@@ -333,7 +338,8 @@ def _write(evaluation: Evaluation, model: Model, out: Path, run: Path | None) ->
     facts = evaluation.provenance
     page = Report(
         title=f"{facts['data']}: generated with PFGM++",
-        lead=f"{facts['samples']} samples of a model of {model.adapter.name}, beside the real data.",
+        lead=f"{facts['samples']} samples of a model of {model.adapter.name}, beside the real data."
+        + (f" These samples are no good: {evaluation.alarm}." if evaluation.alarm else ""),
         facts=brief(facts),
         sections=sections(evaluation, model, run),
         foot=f"pfgm-science {facts['pfgm-science']}",

@@ -219,6 +219,17 @@ class Audio:
 
         return inspect(data, rate=self.rate or None, seconds=self.seconds or None, trim=self.trim)
 
+    def prepared(self, objects: Any) -> list[Clip]:
+        """Clips as a model of them hears them: at its rate and loudness, trimmed, and of its length."""
+        prepare = self.preparation
+        return [Clip(prepare(clip), self.rate) for clip in checked(objects)]
+
+    def alarm(self, generated: Any, real: Any) -> str:
+        """Whether samples are noise, where real clips are not: see noise.noise_alarm."""
+        from modalities.audio.noise import noise_alarm
+
+        return noise_alarm(checked(generated), checked(real))
+
     def features(self, objects: Any) -> np.ndarray:
         from modalities.audio.metrics import features
 

@@ -39,6 +39,17 @@ def drawn(D: float, count: int, seed: int) -> torch.Tensor:
     return StudentT(D).prior((count, 5), 80.0, generator=gen(seed), dtype=F64)
 
 
+@pytest.mark.parametrize("N, D", [(4096, 512.0), (64, 3.0), (4096, 64.0)])
+@pytest.mark.parametrize("size", [1e-2, 0.3, 0.7, 1.0, 1.4, 3.0, 10.0])
+def test_what_lies_far_out_comes_back(N: int, D: float, size: float) -> None:
+    """The latent of a real object may be one that no draw of the prior has: far out, or far in."""
+    a, b = (
+        80 * size * torch.randn(4, N, generator=torch.Generator().manual_seed(i), dtype=torch.float64) for i in (1, 2)
+    )
+    torch.testing.assert_close(mixed(a, b, 0.0, D=D, sigma=80.0), a, rtol=1e-5, atol=0)
+    assert bool(mixed(a, b, 0.5, D=D, sigma=80.0).isfinite().all())
+
+
 @pytest.mark.parametrize("D", [0.5, 1.0, 8.0, math.inf])
 def test_the_way_between_draws_of_the_prior_starts_and_ends_at_them(D: float) -> None:
     a, b = drawn(D, 50, 1), drawn(D, 50, 2)
