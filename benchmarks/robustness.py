@@ -135,7 +135,9 @@ NETWORKS = {
     ),
     "airrdb": Networks("antibody", "", Sequences(), antibody.SHORT, lambda: antibody.task_named("airrdb").train),
     "5s-rrna": Networks("rna", "5s-rrna-", Sequences(), rna.SHORT, lambda: rna.task_named("5s-rrna").train),
-    "syllables": Networks("audio", "syllables-", Audio(), audio.SHORT, lambda: audio.task_named("syllables").train),
+    "syllables": Networks(
+        "audio", "syllables-", Audio(), audio.SHORT["syllables"], lambda: audio.task_named("syllables").train
+    ),
 }
 BENCHMARK = Benchmark(
     "robustness", "errors and other troubles against D, with the exact field and with trained networks", main

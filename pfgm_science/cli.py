@@ -18,6 +18,7 @@ from types import FrameType
 from typing import NoReturn
 
 from pfgm_science.errors import PfgmError
+from pfgm_science.memory import keep_freed
 
 USER_ERROR, LEFT_OUT = 2, 3  # exit codes; see EXIT_CODES
 EXIT_CODES = """exit codes: 0 done; 1 an unexpected error; 2 a mistake that you can mend; 3 done, but records were left
@@ -34,6 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     SystemExit(0) is raised after --help and --version, as by argparse.
     """
     words = list(sys.argv[1:] if argv is None else argv)
+    keep_freed()
     try:
         with _terminable():
             code = _run(words)
