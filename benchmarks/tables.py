@@ -234,6 +234,25 @@ def preconditioning(results: Path) -> str:
     return markdown(["preconditioning", *(f"D = {dimension_text(D)}" for D in dimensions)], rows)
 
 
+def digits_by_dimension(results: Path) -> str:
+    """Frechet distance of digits: a row a network, budget and way, a column a D, or a level that is told instead."""
+    found = {}
+    for path in sorted((results or RESULTS).glob("dimension-digits-*.json"), reverse=True):
+        size, steps = path.stem.split("-")[2:]
+        found[f"{size}, {int(steps):,} steps"] = Table(path.stem, results)
+    columns = _dimensions([cell for table in found.values() for cell in table.select(way="trained")])
+    told = sorted({c["key"]["told"] for table in found.values() for c in table.cells if "told" in c["key"]})
+    rows = []
+    for name, table in found.items():
+        for way, words in WAYS.items():
+            rows.append([name, words, *(_over_seeds(table, "frechet", 3, way=way, D=D) for D in columns)])
+        rows[-1][-1] = "as trained"
+        for share in told:
+            words = f"the D = inf network at D = inf, told {share:g} sigma"
+            rows.append([name, words, *[""] * (len(columns) - 1), _over_seeds(table, "frechet", 3, told=share)])
+    return markdown(["network", "way", *map(_named, columns)], rows)
+
+
 def rule(results: Path) -> str:
     """Errors of known size on the exact field: what D they suggest, and the distance to data at each D."""
     table = Table("dimension-rule", results)
@@ -758,6 +777,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     **{f"robustness-{of}": troubles(f"robustness-{of}") for of in ("digits", "airrdb", "5s-rrna", "syllables")},
     "dimension-preconditioning": preconditioning,
     "dimension-rule": rule,
+    "dimension-digits": digits_by_dimension,
     "dimension-agreement": lambda results: markdown(agreement.HEADER, agreement.rows(results)),
     "audio-gaps": audio_gaps("audio-gaps", "speech"),
     "audio-gaps-drums": audio_gaps("audio-gaps-drums", "effects"),

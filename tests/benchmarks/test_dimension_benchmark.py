@@ -69,7 +69,10 @@ def test_digits_fill_a_table_of_the_same_kind(tmp_path: Path, monkeypatch: pytes
     folders = ["--runs", str(tmp_path / "runs"), "--results", str(tmp_path)]
     assert dimension.main([*words, *folders]) == 0
     table = Table("dimension-digits-small-2", tmp_path)
-    assert len(table.cells) == 3 + 3 + 2 + 1
+    assert len(table.cells) == 3 + 3 + 2 + 1 + len(dimension.TOLD)
+    rows = tables.render("dimension-digits", tmp_path).splitlines()[2:]
+    assert [row.split(" | ")[1] for row in rows[:2]] == ["trained at D", "one network for every D"]
+    assert len(rows) == 3 + len(dimension.TOLD) and "told 0.8 sigma" in rows[3]
     found = agreement.curves(Source("digits", table.path.stem, "frechet"), tmp_path)
     assert set(found) == {"trained", "one-network", "at-dimension"}
     (errors,) = table.select(errors="along the way")
