@@ -121,6 +121,8 @@ def rule(arguments: argparse.Namespace) -> None:
         command="pfgm benchmark dimension rule",
         machine=machine(arguments.device),
     )
+    for seed in arguments.seeds:
+        table.cell({"floor": True, "seed": seed}, partial(plane.floor, RULE_COUNT, seed))
     for seed, N, alpha in product(arguments.seeds, RULE_SIZES, ALPHAS):
         of = {"N": N, "alpha": alpha, "seed": seed}
         told = table.cell({**of, "errors": "along the way"}, partial(_disturbed_errors, N, alpha, seed))

@@ -16,6 +16,7 @@ from typing import Any
 
 from benchmarks import agreement
 from benchmarks.runner import RESULTS, Table, dimension_text, published, written
+from pfgm_science import spread
 from pfgm_science.denoiser import PRECONDITIONINGS
 from pfgm_science.files import write_bytes
 from pfgm_science.robustness import NONE, dimensions_of, distances
@@ -258,7 +259,7 @@ def rule(results: Path) -> str:
     table = Table("dimension-rule", results)
     dimensions = _dimensions(table.cells)
     rows = []
-    for N, alpha in sorted({(c["key"]["N"], c["key"]["alpha"]) for c in table.cells}):
+    for N, alpha in sorted({(c["key"]["N"], c["key"]["alpha"]) for c in table.cells if "N" in c["key"]}):
         of = {"N": N, "alpha": alpha}
         way = {**of, "errors": "along the way"}
         e2, *told = [_over_seeds(table, figure, 2, **way) for figure in ("second moment", "D", "first guess")]
@@ -267,6 +268,8 @@ def rule(results: Path) -> str:
         rows.append(
             [f"{N}", f"{alpha:g}", e2, *suggested, *(_over_seeds(table, "frechet", 3, **of, D=D) for D in dimensions)]
         )
+    blank = [""] * (len(dimensions) - 1)
+    rows.append(["fresh data (floor)", *[""] * 4, _over_seeds(table, "frechet", 3, floor=True), *blank])
     return markdown(["N", "alpha", "e^2", "D suggested: distance", "2/e^2: distance", *map(_named, dimensions)], rows)
 
 
@@ -283,7 +286,10 @@ def troubles(name: str) -> Callable[[Path], str]:
         calm = {D: mean_and_spread(distances(table, NONE, 0.0, D))[0] for D in dimensions}
         rows = []
         for trouble, strength, found in trouble_rows(table):
-            cells = [f"{mean:.3g} ({mean / calm[D]:.2f})" for D, (mean, _) in zip(dimensions, found, strict=True)]
+            cells = [
+                f"{spread.written(mean, deviation, 2)} ({mean / calm[D]:.2f})"
+                for D, (mean, deviation) in zip(dimensions, found, strict=True)
+            ]
             rows.append([trouble if trouble == NONE else f"{trouble} {strength:g}", *cells])
         return markdown(["trouble and strength", *(f"D = {dimension_text(D)}" for D in dimensions)], rows)
 
@@ -581,6 +587,7 @@ AUDIO_JUDGED = (
     "Frechet speech",
     "Frechet aisfx",
     "to floor",
+    "log-mel to floor",
     "class accuracy",
     "F0 agreement",
     "noise",
@@ -589,6 +596,7 @@ AUDIO_FIGURES = {
     "syllables": {
         "Frechet speech": "speech Frechet",
         "to floor": "speech Frechet ratio",
+        "log-mel to floor": "log-mel Frechet ratio",
         "kernel speech": "speech kernel",
         "FID": "FID",
         "IS": "IS",
@@ -601,13 +609,14 @@ AUDIO_FIGURES = {
         "nearest training": "speech nearest training clip",
         "near copies": "speech near copies",
         "level": "level",
+        "level spread": "level spread",
         "noise": "noise",
     },
     "drums": {
         "Frechet aisfx": "effects Frechet",
         "to floor": "effects Frechet ratio",
         "kernel aisfx": "effects kernel",
-        "Frechet log-mel": "log-mel Frechet",
+        "log-mel to floor": "log-mel Frechet ratio",
         "class accuracy": "class accuracy",
         "FID": "FID",
         "classes missing": "missing classes",

@@ -104,4 +104,5 @@ def test_errors_of_a_known_size_suggest_a_smaller_dimension_the_larger_they_are(
     small, large = (table.find({**key, "alpha": alpha}) for alpha in (0.05, 0.3))
     assert small is not None and large is not None
     assert float(large["D"]) < 0.1 * float(small["D"])
-    assert "| 256 | 0.3 |" in tables.render("dimension-rule", tmp_path)
+    shown = tables.render("dimension-rule", tmp_path)
+    assert "| 256 | 0.3 |" in shown and "| fresh data (floor) |" in shown
