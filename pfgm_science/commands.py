@@ -768,9 +768,9 @@ def _recorded_data(model: Model, args: argparse.Namespace) -> Dataset | None:
 
 
 def _export_data(args: argparse.Namespace) -> int:
-    if args.out is None:
-        raise ConfigError(f"--out is missing: pfgm data {args.what} {args.name} --out {args.name}.npz")
     adapter = adapters.find(args.what)()
+    if args.out is None:
+        raise ConfigError(f"--out is missing: pfgm data {args.what} {args.name} --out {_file_for(adapter, args.name)}")
     out = Path(args.out)
     check_output(out, args.force)
     data = open_data(adapter, args.name, read_options(args))
@@ -780,6 +780,13 @@ def _export_data(args: argparse.Namespace) -> int:
     _with_options(adapter, "write", options, adapter.write, str(out), data.objects)
     print(f"{out}: {len(data):,} objects, licence {data.licence}")
     return LEFT_OUT if left_out else 0
+
+
+def _file_for(adapter: Adapter, name: str) -> str:
+    """A file that holds all objects of a set by name, and their labels."""
+    ending = getattr(adapter, "suffix", ".npz")
+    # One picture or one sound shows many objects but holds no labels: in an archive there is a file for each.
+    return name.partition(":")[0] + (".zip" if ending in (".png", ".wav") else ending)
 
 
 def _check_data(args: argparse.Namespace) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import re
-import struct
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -35,7 +34,10 @@ _BLOCK = 1 << 16  # frames that are read or written at once
 _UNRECOGNISED = 1  # code of libsndfile
 _SLOPPY = 64  # bytes; some programs count the header as sound
 _OGG_PAGE = 27 + 255 + 255 * 255  # bytes of the largest
+_LAST = 0x04  # flag of the page that ends an Ogg stream
+_GOES_ON = b"\xff"  # the last length of a page whose last packet goes on in the next
 _PCM = 32768
+_LOUDEST = 100.0  # times full scale, 40 dB: no mix of floats passes it by as much, and integers of 8 bits do by more
 
 
 def decoded(file: BinaryIO, *, rate: int | None = None, most: float | None = None) -> Clip:
@@ -59,6 +61,8 @@ def decoded(file: BinaryIO, *, rate: int | None = None, most: float | None = Non
         raise DataError(_explained(error, head)) from error
     if not waveform.isfinite().all():
         raise DataError("it has samples that are not finite (NaN or infinite)")
+    if (peak := float(waveform.abs().max())) > _LOUDEST:
+        raise DataError(_too_loud(peak))
     return Clip(waveform if rate is None else resampled(waveform, own, rate), rate or own)
 
 
@@ -112,6 +116,13 @@ def _too_long(seconds: float) -> str:
     return f"it lasts {seconds:,.0f} s, longer than {LONGEST:g} s; give seconds= to use its first seconds"
 
 
+def _too_loud(peak: float) -> str:
+    return (
+        f"its peak is {peak:.6g}, full scale is 1 and at most {_LOUDEST:g} can be used: samples that were saved as "
+        f"floats without a change of scale must be divided by that of their integers ({_PCM} for 16 bits)"
+    )
+
+
 def _check_whole(file: BinaryIO, sound: soundfile.SoundFile, head: bytes) -> None:
     """DataError where less is there than the file says, which libsndfile passes over in .wav and .ogg."""
     said = re.search(r"^data : (\d+) \(should be (\d+)\)", sound.extra_info, re.MULTILINE)
@@ -119,26 +130,29 @@ def _check_whole(file: BinaryIO, sound: soundfile.SoundFile, head: bytes) -> Non
         promised, there = int(said[1]), int(said[2])
         if there + _SLOPPY < promised < 0x7FFF0000:  # beyond: what programs put there that write to a pipe
             raise DataError(f"truncated: {there} bytes of sound are there, and its header says {promised}")
-    if head[:4] == b"OggS" and _ogg_is_cut(file):
-        raise DataError("truncated: its last page is not whole")
+    if head[:4] == b"OggS":
+        _check_last_page(file)
     if not sound.frames:
         raise DataError("it has no samples")
 
 
-def _ogg_is_cut(file: BinaryIO) -> bool:
-    """Whether the last Ogg page (RFC 3533, section 6) ends beyond the file."""
+def _check_last_page(file: BinaryIO) -> None:
+    """DataError where the last Ogg page (RFC 3533, section 6) ends beyond the file, or in the middle of a packet.
+
+    Some writers leave out the flag that ends a stream: a file without it is not refused for that alone.
+    """
     place = file.tell()
     size = file.seek(0, io.SEEK_END)
     file.seek(max(0, size - _OGG_PAGE))
     tail = file.read()
     file.seek(place)
-    start = tail.rfind(b"OggS")
-    page = tail[start:]
-    if start < 0 or len(page) < 27:
-        return True
-    (segments,) = struct.unpack_from("B", page, 26)
+    page = tail[tail.rfind(b"OggS") :] if b"OggS" in tail else b""
+    segments = page[26] if len(page) > 26 else 0
     lengths = page[27 : 27 + segments]
-    return bool(len(page) < 27 + segments + sum(lengths) or len(lengths) < segments)
+    if len(page) < 27 or len(lengths) < segments or len(page) < 27 + segments + sum(lengths):
+        raise DataError("truncated: its last page is not whole")
+    if not page[5] & _LAST and lengths[-1:] == _GOES_ON:
+        raise DataError("truncated: its last page ends in the middle of a packet, and is not the last of its stream")
 
 
 def _waveform(sound: soundfile.SoundFile, most: float | None) -> torch.Tensor:

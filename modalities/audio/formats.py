@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 import numpy as np
 
@@ -35,7 +35,8 @@ GAP = 0.25  # seconds between clips in one file
 _MARGIN = 1.0  # seconds that are read beyond those asked for, so that a clip that is longer is known to be
 _TRIMMED = 10.0  # the same where silence at the start is taken away
 _HALF_A_STEP = 2**-16  # of 16 bits
-_MAX_BYTES = 1 << 29  # of one file in an archive
+_BLOCK = 1 << 16  # bytes that are unpacked of an archive at least
+_MAX_BYTES = 1 << 26  # of a table in an archive, which is read whole
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,8 @@ def read(
     modalities.audio.preparation) and go to details["preparation"]; of these two matter here. rate: clips are resampled
     to so many Hz as they are read. seconds: no more is read than that and some more to tell what is longer (1 s, or
     10 s with trim); without it what lasts longer than 60 s is left out.
-    Names of the files, in the order of the clips, are in details["files"].
+    Names of the files, in the order of the clips, are in details["files"]; with seconds, details["begun"] is how many
+    seconds were read of each at most.
     Raises PfgmError for a path that cannot be read, DataError when no clip can be used, ConfigError for a setting out
     of range.
     """
@@ -100,6 +102,8 @@ def read(
     details: dict[str, Any] = {"files": [_shown(record, Path(path)) for record in kept]}
     if settings:
         details["preparation"] = settings
+    if seconds is not None:
+        details["begun"] = _most(seconds, trim)
     return Dataset(
         [record.clip for record in kept],
         manifest.condition(list(kept[0].values), [dict(record.values) for record in kept]),
@@ -120,7 +124,7 @@ def stream(
     trim: float | None = None,
 ) -> Iterator[Record | BadRecord]:
     """Sounds at path one by one, the unusable ones as BadRecord; see `read`."""
-    most = None if seconds is None else seconds + (_MARGIN if trim is None else _TRIMMED)
+    most = None if seconds is None else _most(seconds, trim)
 
     def decode(open_file: Callable[[], BinaryIO], place: tuple[str, str], values: Mapping[str, str]) -> _Found:
         return _decoded(open_file, place, values, rate, most)
@@ -141,6 +145,11 @@ def stream(
                 f"{path} is no kind of file that sounds are read from: give a folder, .zip, {' or '.join(TABLES)} with "
                 f"a column of files, or a sound ({' '.join(SUFFIXES)})."
             )
+
+
+def _most(seconds: float, trim: float | None) -> float:
+    """Seconds that are read of a sound of which so many are asked for."""
+    return seconds + (_MARGIN if trim is None else _TRIMMED)
 
 
 def write(path: str | os.PathLike[str], clips: Sequence[Clip], *, labels: Any = None, ending: str = ".wav") -> None:
@@ -220,14 +229,64 @@ def _zip(path: Path, label: str | None, decode: _Decode) -> Iterator[_Found]:
         entries = {entry.filename: entry for entry in archive.infolist() if not entry.filename.endswith("/")}
 
         def load(name: str) -> BinaryIO:
-            if entries[name].file_size > _MAX_BYTES:
-                raise DataError(f"it unpacks to {entries[name].file_size} bytes, more than the {_MAX_BYTES} allowed")
+            size = entries[name].file_size
+            if name in manifest.NAMES and size > _MAX_BYTES:
+                raise DataError(f"{name} unpacks to {size} bytes, more than the {_MAX_BYTES} allowed for a table")
             try:
-                return io.BytesIO(archive.read(entries[name]))
-            except Exception as error:  # wrong checksum, encryption, unknown compression, zlib's own errors
-                raise DataError(f"cannot be unpacked ({error or type(error).__name__})") from error
+                return io.BufferedReader(_Member(archive.open(entries[name]), size), _BLOCK)
+            except Exception as error:  # encryption, unknown compression, a header that is damaged
+                raise _not_unpacked(error) from error
 
         yield from _tree(sorted(entries), load, lambda name: (str(path), name), str(path), label, decode)
+
+
+class _Member(io.RawIOBase):
+    """A file in an archive, unpacked as it is read and no further: moving about in it unpacks nothing.
+
+    What goes wrong in unpacking reads as the end of the file and is raised by `close`, as DataError: libsndfile, which
+    calls for what it reads, passes no errors on.
+    """
+
+    def __init__(self, unpacked: IO[bytes], size: int) -> None:
+        self._unpacked, self._size = unpacked, size
+        self._place = 0
+        self._error: Exception | None = None
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._size}[whence]
+        self._place = max(0, base + offset)
+        return self._place
+
+    def readinto(self, buffer: Any) -> int:
+        if self._error is not None or self._place >= self._size:
+            return 0
+        try:
+            self._unpacked.seek(self._place)
+            data = self._unpacked.read(len(buffer))
+        except Exception as error:  # wrong checksum, zlib's own errors
+            self._error = error
+            return 0
+        buffer[: len(data)] = data
+        self._place += len(data)
+        return len(data)
+
+    def close(self) -> None:
+        if self.closed:
+            return
+        super().close()
+        self._unpacked.close()
+        if self._error is not None:
+            raise _not_unpacked(self._error) from self._error
+
+
+def _not_unpacked(error: Exception) -> DataError:
+    return DataError(f"cannot be unpacked ({str(error) or type(error).__name__})")
 
 
 def _table(path: Path, label: str | None, decode: _Decode) -> Iterator[_Found]:

@@ -28,13 +28,15 @@ _RESAMPLED = 200  # clips of which it is measured what a rate takes from them
 
 @dataclass(frozen=True)
 class Measure:
-    """What is found of one clip. level: dB of full scale. silence: seconds at its start and at its end. offset: the
-    mean of the channel where it is largest. identity: says whether two clips are equal, sample by sample."""
+    """What is found of one clip. level: dB of full scale. peak: its largest sample, where full scale is 1. silence:
+    seconds at its start and at its end. offset: the mean of the channel where it is largest. identity: says whether two
+    clips are equal, sample by sample."""
 
     seconds: float
     rate: int
     channels: int
     level: float
+    peak: float
     clipped: bool
     silence: tuple[float, float]
     offset: float
@@ -51,6 +53,7 @@ def measured(clip: Clip, edge: float = EDGE) -> Measure:
         rate=clip.rate,
         channels=clip.channels,
         level=level_db(wave),
+        peak=float(wave.abs().max()),
         clipped=clipped(wave),
         silence=(start / clip.rate, (clip.samples - stop) / clip.rate),
         offset=float(means[means.abs().argmax()]),
@@ -64,7 +67,8 @@ def inspect(
     """A row (name, what was found) for each thing to know of the clips of a data set.
 
     rate, seconds, trim: how they will be prepared, as far as that is known; those that are absent are taken from
-    details["preparation"]. With seconds, it is said how many clips are cut and how many filled up with silence.
+    details["preparation"]. With seconds, it is said how many clips are cut and how many filled up with silence. Where
+    details["begun"] says that only so many seconds of each were read, the report is of these, and says so.
     """
     clips = checked(data.objects)
     if not clips:
@@ -73,11 +77,25 @@ def inspect(
     rate, seconds, trim = rate or settings.get("rate"), seconds or settings.get("seconds"), trim or settings.get("trim")
     names = _names(data)
     found = [measured(clip, EDGE if trim is None else trim) for clip in clips]
-    rows = [*_sizes(found), *_levels(found, names), *_faults(found, names)]
+    begun = data.details.get("begun")
+    rows = _begun(found, names, begun) + _sizes(found) + _levels(found, names) + _faults(found, names, begun)
     rows += _classes(data.condition)
     rows += _preparation(clips, found, rate, seconds, trim)
     rows += [(f"left out, {_times(count)}", reason) for reason, count in _reasons(data).most_common()]
     return rows
+
+
+def _begun(found: Sequence[Measure], names: Sequence[str], begun: float | None) -> list[Row]:
+    """What was not read, of which no row can tell."""
+    if begun is None:
+        return []
+    going_on = _share(found, names, lambda each: _reaches(each, begun))
+    return [(f"read no further than {begun:g} s", f"{going_on}; lengths and all else here are of what was read")]
+
+
+def _reaches(each: Measure, begun: float | None) -> bool:
+    """Whether a clip may go on where reading stopped; samples of a new rate end within one of it."""
+    return begun is not None and each.seconds > begun - 2 / each.rate
 
 
 def _sizes(found: Sequence[Measure]) -> list[Row]:
@@ -101,26 +119,27 @@ def _levels(found: Sequence[Measure], names: Sequence[str]) -> list[Row]:
     ]
 
 
-def _faults(found: Sequence[Measure], names: Sequence[str]) -> list[Row]:
+def _faults(found: Sequence[Measure], names: Sequence[str], begun: float | None) -> list[Row]:
     largest = max(range(len(found)), key=lambda i: abs(found[i].offset))
     off = _share(found, names, lambda each: abs(each.offset) > OFFSET)
+    above = _share(found, names, lambda each: each.peak > 1)
     return [
         (f"clipped, {RUN} samples at full scale", _share(found, names, lambda each: each.clipped)),
+        ("beyond full scale, a peak above 1", f"{above}; the largest is {max(each.peak for each in found):.3g}"),
         (f"DC offset above {OFFSET:g}, taken away", f"{off}; the largest is {found[largest].offset:.2g}"),
-        ("duplicates", _duplicates(found, names)),
+        ("duplicates", _duplicates(found, names, begun)),
     ]
 
 
-def _duplicates(found: Sequence[Measure], names: Sequence[str]) -> str:
+def _duplicates(found: Sequence[Measure], names: Sequence[str], begun: float | None) -> str:
+    """Pairs that are equal in what was read of them: files that were read to their ends are one and the same."""
     first: dict[str, int] = {}
     pairs = [
-        (names[first[each.identity]], names[i])
+        f"{names[i]} {'begins as' if _reaches(each, begun) else 'is'} {names[first[each.identity]]}"
         for i, each in enumerate(found)
         if first.setdefault(each.identity, i) != i
     ]
-    if not pairs:
-        return "none"
-    return f"{len(pairs):,}: " + _listed([f"{again} is {before}" for before, again in pairs])
+    return f"{len(pairs):,}: {_listed(pairs)}" if pairs else "none"
 
 
 def _classes(condition: Mapping[str, Any]) -> list[Row]:

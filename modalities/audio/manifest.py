@@ -8,7 +8,7 @@ import io
 import logging
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ NAMES = ("manifest.csv", "manifest.tsv", "metadata.csv")  # found in a folder wi
 FILE_COLUMNS = ("file", "path", "file_name", "filename")
 LABEL = "label"
 _FEW = 20  # rows up to which every word may be a class
+_WORDS = 0.1  # of the cells of a column of numbers at most; with more, all cells are names of classes
 _REPLACED = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -47,6 +48,7 @@ def parsed(data: bytes, name: str, label: str | None) -> Manifest:
     """The manifest in the bytes of a .csv (with commas, semicolons or tabs) or .tsv file.
 
     label: the column that is the label, "label" if None; where another is named, a column "label" is passed over.
+    A column in which at most a tenth of the cells are words is one of numbers: rows without one there have a problem.
     Raises DataError where no column holds files, ConfigError where label is no column.
     """
     lines = _cells(data.decode("utf-8-sig", errors="replace"), name)
@@ -62,14 +64,18 @@ def parsed(data: bytes, name: str, label: str | None) -> Manifest:
         raise DataError(f"{name} has two columns of one name: {', '.join(header)}")
     rows = [_row(line, cells, header, at, columns) for line, cells in lines]
     filled = [column for column in columns.values() if any(row.values.get(column) for row in rows)]
-    return Manifest([_checked(row, filled) for row in rows], filled)
+    rows = [_checked(row, filled) for row in rows]
+    for column in filled:
+        rows = _numbered(rows, column)
+    return Manifest(rows, filled)
 
 
 def condition(columns: Sequence[str], values: Sequence[dict[str, str]]) -> dict[str, Array]:
     """Column -> one value a file: float64 where all are finite numbers, else class names.
 
     Whole numbers in the column "label" are classes, int64. Another column with a different word in most of its rows
-    says what a file is called, or what is said in it, and is passed over with a warning.
+    says what a file is called, or what is said in it, and is passed over with a warning. `parsed` has named what is no
+    number in a column of numbers.
     """
     found = {}
     for column in columns:
@@ -79,8 +85,13 @@ def condition(columns: Sequence[str], values: Sequence[dict[str, str]]) -> dict[
             whole = column == LABEL and bool((numbers == np.rint(numbers)).all())
             found[column] = numbers.astype(np.int64) if whole else numbers
         elif column != LABEL and len(words) > _FEW and 2 * len(set(words)) > len(words):
+            some = sum(_number(word) is not None for word in words)
             logging.getLogger(__name__).warning(
-                "the column %s is no condition: %d different words in %d rows", column, len(set(words)), len(words)
+                "the column %s is no condition: %d different words in %d rows%s",
+                column,
+                len(set(words)),
+                len(words),
+                f", {some} of them numbers: with at most {_WORDS:.0%} of words it would be one" if some else "",
             )
         else:
             found[column] = np.array(words)
@@ -152,12 +163,48 @@ def _checked(row: Row, columns: Sequence[str]) -> Row:
     return Row(row.line, row.file, values, row.problem or (f"its {empty[0]} is empty" if empty else ""))
 
 
+def _numbered(rows: Sequence[Row], column: str) -> list[Row]:
+    """The rows, those with a problem that have no finite number in a column of numbers."""
+    words = [row.values[column] for row in rows if not row.problem]
+    count = sum(map(_is_finite, words))
+    if not count or not _are_numbers(words, column):
+        return list(rows)
+    why = f"where {count} of {len(words)} rows have a number: give one, or take the row out"
+    return [
+        row
+        if row.problem or _is_finite(row.values[column])
+        else replace(row, problem=f"its {column} is {row.values[column]!r}, {why}")
+        for row in rows
+    ]
+
+
+def _are_numbers(words: Sequence[str], column: str) -> bool:
+    """Whether cells are numbers but for a few. NaN and infinity, which are numbers that are missing, do not count."""
+    numbers = [number for number in map(_number, words) if number is not None]
+    strange = len(words) - len(numbers)
+    if strange and column == LABEL and all(number.is_integer() for number in numbers if math.isfinite(number)):
+        return False  # whole numbers are classes there, and a word is one more
+    return strange <= _WORDS * len(words) and not any(map(_is_code, words))
+
+
 def _numbers(words: Sequence[str]) -> Array | None:
-    """Float64 [n] where all are finite numbers ("1_2" and "007" are names), else None."""
-    if any("_" in word or (len(word) > 1 and word[0] == "0" and word.isdecimal()) for word in words):
-        return None
+    """Float64 [n] where all are finite numbers, else None."""
+    return np.array([float(word) for word in words]) if all(map(_is_finite, words)) else None
+
+
+def _is_finite(word: str) -> bool:
+    number = _number(word)
+    return number is not None and math.isfinite(number)
+
+
+def _number(word: str) -> float | None:
+    """None for what is a word."""
     try:
-        numbers = [float(word) for word in words]
+        return None if _is_code(word) else float(word)
     except ValueError:
         return None
-    return np.array(numbers) if all(map(math.isfinite, numbers)) else None
+
+
+def _is_code(word: str) -> bool:
+    """Whether it is a name, whatever float() makes of it, and all of its column with it: "1_2" and "007" are."""
+    return "_" in word or (len(word) > 1 and word[0] == "0" and word.isdecimal())

@@ -181,6 +181,59 @@ def test_a_file_that_is_cut_short_is_not_read_as_a_shorter_one(tmp_path, ending,
         read(whole)
 
 
+def pages(data):
+    """Where each Ogg page begins, and the end."""
+    starts = [0]
+    while starts[-1] < len(data):
+        start = starts[-1]
+        assert data[start : start + 4] == b"OggS"
+        lengths = data[start + 27 : start + 27 + data[start + 26]]
+        starts.append(start + 27 + len(lengths) + sum(lengths))
+    return starts
+
+
+@pytest.mark.parametrize("ending", [".ogg", ".opus"])
+def test_an_ogg_that_ends_in_the_middle_of_a_packet_is_truncated(tmp_path, ending):
+    """Cut behind a page whose last packet goes on, which a last length of 255 says; not where a packet ends there,
+    since some programs do not mark the end of a stream."""
+    write(tmp_path / f"a{ending}", [clip(96000, 48000)])
+    data = (tmp_path / f"a{ending}").read_bytes()
+    start, stop = pages(data)[-3:-1]
+    cut = data[:stop]
+    last = start + 26 + data[start + 26]  # where the last length of the page stands
+    going_on = cut[:last] + bytes([255]) + cut[last + 1 :] + bytes(255 - data[last])
+    with pytest.raises(DataError, match="truncated: its last page ends in the middle of a packet"):
+        decoded(io.BytesIO(going_on))
+    assert 0 < decoded(io.BytesIO(cut)).samples < 96000
+    assert decoded(io.BytesIO(data)).samples == 96000
+
+
+@pytest.mark.parametrize("ending", [".ogg", ".opus"])
+def test_an_ogg_of_two_streams_in_a_row_or_with_bytes_after_it_is_whole(tmp_path, ending):
+    write(tmp_path / f"a{ending}", [clip(48000, 48000)])
+    data = (tmp_path / f"a{ending}").read_bytes()
+    for more in (data, b"TAG" + bytes(125)):
+        assert decoded(io.BytesIO(data + more)).samples == 48000
+
+
+def test_floats_far_beyond_full_scale_are_left_out_and_said(tmp_path):
+    whole, loud = tone(), Clip(tone().waveform * 200, 8000)  # a peak of 0.5, and of 100
+    for name, factor in (("bits.wav", 32767), ("eight.wav", 256), ("one.wav", 1), ("most.wav", 200)):
+        save(tmp_path / name, Clip(whole.waveform * factor, 8000), subtype="FLOAT")
+    broken = whole.waveform.clone()
+    broken[0, 7] = 1e30
+    save(tmp_path / "broken.wav", Clip(broken, 8000), subtype="FLOAT")
+    data = read(tmp_path)
+    same(data.objects, [loud, whole])
+    found = reasons(data, tmp_path)
+    assert found.keys() == {"bits.wav", "broken.wav", "eight.wav"}
+    assert found["bits.wav"] == (
+        "its peak is 16383.5, full scale is 1 and at most 100 can be used: samples that were saved as floats without a "
+        "change of scale must be divided by that of their integers (32768 for 16 bits)"
+    )
+    assert found["broken.wav"].startswith("its peak is 1e+30, ")
+
+
 @pytest.mark.parametrize("size", [0xFFFFFFFF, 0x7FFFFFFF, 0x7FFFFFFF - 36])
 def test_a_wav_that_was_written_to_a_pipe_is_whole(tmp_path, size):
     write(tmp_path / "a.wav", [sound := clip()])
@@ -202,9 +255,9 @@ def test_no_bytes_bring_the_reader_down(data, head):
     assert sound.samples
 
 
-def ten_hours(path):
+def silence_of(hours, path):
     """A .wav of silence that takes no room on the disk."""
-    size = 10 * 3600 * 8000 * 2
+    size = hours * 3600 * 8000 * 2
     with path.open("wb") as file:
         form = struct.pack("<IHHIIHH", 16, 1, 1, 8000, 16000, 2, 16)
         file.write(b"RIFF" + struct.pack("<I", size + 36) + b"WAVEfmt " + form + b"data" + struct.pack("<I", size))
@@ -213,7 +266,7 @@ def ten_hours(path):
 
 
 def test_ten_hours_are_left_out_or_begun_in_little_memory(tmp_path):
-    ten_hours(tmp_path / "long.wav")
+    silence_of(10, tmp_path / "long.wav")
     save(tmp_path / "short.wav", clip())
     tracemalloc.start()
     data = read(tmp_path)
@@ -227,6 +280,26 @@ def test_ten_hours_are_left_out_or_begun_in_little_memory(tmp_path):
     assert begun.objects[0].seconds == 3.0
     assert begun.objects[0].waveform[0, :801].tolist() == [0.25] * 800 + [0.0]
     assert read(tmp_path / "long.wav", seconds=2, trim=-50).objects[0].seconds == 12.0
+
+
+def test_hours_in_an_archive_are_left_out_or_begun_in_little_memory(tmp_path):
+    silence_of(1, tmp_path / "long.wav")
+    save(tmp_path / "short.wav", clip())
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for name in ("long.wav", "short.wav"):
+            archive.write(tmp_path / name, name)
+    tracemalloc.start()
+    data = read(path)
+    begun = read(path, seconds=2)
+    assert tracemalloc.get_traced_memory()[1] < 5e6
+    tracemalloc.stop()
+    assert data.details["files"] == ["short.wav"]
+    assert [each.reason for each in data.rejected] == [
+        "it lasts 3,600 s, longer than 60 s; give seconds= to use its first seconds"
+    ]
+    assert [each.seconds for each in begun.objects] == [3.0, 0.1]
+    assert begun.objects[0].waveform[0, :801].tolist() == [0.25] * 800 + [0.0]
 
 
 def test_a_minute_is_read_whole(tmp_path):
@@ -346,6 +419,68 @@ def test_a_column_of_transcripts_is_no_condition(tmp_path, caplog):
     assert "the column text is no condition: 30 different words in 30 rows" in caplog.text
 
 
+def column_of(tmp_path, cells, name="midi"):
+    """What is read of a table with these cells in one column."""
+    save(tmp_path / "a.wav", clip(80))
+    return read(table(tmp_path / "list.csv", f"file,{name}\n" + "".join(f"a.wav,{cell}\n" for cell in cells)))
+
+
+@pytest.mark.parametrize("cell", ["nan", "inf", "-1e999", "n/a", "low"])
+@pytest.mark.parametrize("different", [12, 40])
+def test_a_bad_cell_in_a_column_of_numbers_is_named_and_the_column_stays_one(tmp_path, caplog, cell, different):
+    numbers = [60 + i % different for i in range(39)]
+    data = column_of(tmp_path, [*numbers[:10], cell, *numbers[10:]])
+    assert data.condition["midi"].dtype == np.float64
+    assert data.condition["midi"].tolist() == numbers
+    (bad,) = data.rejected
+    assert bad.record == "line 12"
+    assert bad.reason == f"its midi is {cell!r}, where 39 of 40 rows have a number: give one, or take the row out"
+    assert not caplog.text
+
+
+def test_a_tenth_of_words_is_what_a_column_of_numbers_may_have(tmp_path, caplog):
+    numbers = list(range(36))
+    few = column_of(tmp_path, [*numbers, "a", "b", "c", "d"])
+    assert few.condition["midi"].tolist() == numbers
+    assert len(few.rejected) == 4
+    more = column_of(tmp_path, [*numbers[:12] * 3, "a", "b", "c", "d", "e"])
+    assert more.condition["midi"].tolist() == [*map(str, numbers[:12] * 3), "a", "b", "c", "d", "e"]
+    assert not caplog.text
+    assert column_of(tmp_path, [*numbers, "a", "b", "c", "d", "e"]).condition == {}
+    assert "41 different words in 41 rows, 36 of them numbers: with at most 10% of words it would be one" in caplog.text
+
+
+def test_what_is_not_finite_is_no_word_however_often_it_comes(tmp_path):
+    data = column_of(tmp_path, [1.5, 2.5, "nan", "NaN", "inf"])
+    assert data.condition["midi"].tolist() == [1.5, 2.5]
+    assert [each.record for each in data.rejected] == ["line 4", "line 5", "line 6"]
+    assert column_of(tmp_path, ["nan", "inf"]).condition["midi"].tolist() == ["nan", "inf"]
+
+
+@pytest.mark.parametrize(
+    ("name", "cells"),
+    [
+        ("label", [*range(10), "oh"]),  # whole numbers that are classes, and one more
+        ("speaker", [*range(100, 120), "007"]),
+        ("speaker", [*range(20), "1_2"]),
+        ("take", ["a"] * 30 + [1]),
+    ],
+)
+def test_classes_that_look_like_numbers_stay_classes(tmp_path, name, cells):
+    data = column_of(tmp_path, cells * 2, name)
+    assert data.condition[name].tolist() == list(map(str, cells * 2))
+    assert data.rejected == ()
+
+
+def test_labels_that_are_whole_numbers_stay_so_beside_what_is_none(tmp_path):
+    data = column_of(tmp_path, [3, 1, "nan", 1], "label")
+    assert data.condition["label"].dtype == np.int64
+    assert data.condition["label"].tolist() == [3, 1, 1]
+    assert data.rejected[0].reason.startswith("its label is 'nan', where 3 of 4 rows have a number")
+    shares = column_of(tmp_path, [*[0.5] * 9, "n/a"], "label")
+    assert shares.condition["label"].tolist() == [0.5] * 9
+
+
 def test_the_table_in_a_folder_says_what_is_in_it(tmp_path):
     for name in ("a.wav", "in/b.wav", "more.wav"):
         save(tmp_path / name, clip())
@@ -462,6 +597,41 @@ def test_an_archive_of_class_folders(tmp_path):
     (bad,) = read_back.rejected
     assert (bad.file, bad.record) == (str(tmp_path / "a.zip"), "hat/1.wav")
     assert "truncated" in bad.reason
+
+
+@pytest.mark.parametrize("packing", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+@pytest.mark.parametrize("ending", [".wav", ".flac"])
+def test_a_file_that_cannot_be_unpacked_is_named(tmp_path, capfd, packing, ending):
+    write(tmp_path / f"one{ending}", [sound := tone()])
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w", packing) as archive:
+        for name in ("a", "b", "c"):
+            archive.write(tmp_path / f"one{ending}", f"{name}{ending}")
+        second, third = archive.infolist()[1:]
+    data = bytearray(path.read_bytes())
+    data[(second.header_offset + third.header_offset) // 2] ^= 0x55
+    path.write_bytes(data)
+    read_back = read(path)
+    assert [each.samples for each in read_back.objects] == [sound.samples] * 2
+    (bad,) = read_back.rejected
+    assert bad.record == f"b{ending}"
+    assert bad.reason.startswith("cannot be unpacked (")
+    assert capfd.readouterr().err == ""
+
+
+def test_an_archive_with_a_password_or_a_huge_table_is_not_read(tmp_path, monkeypatch):
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("manifest.csv", "file,label\n")
+    data = path.read_bytes()
+    at = data.index(b"PK\1\2")
+    path.write_bytes(data[:6] + b"\1" + data[7 : at + 8] + b"\1" + data[at + 9 :])  # says that it is encrypted
+    with pytest.raises(DataError, match=r"cannot be unpacked \(.*password"):
+        read(path)
+    path.write_bytes(data)
+    monkeypatch.setattr("modalities.audio.formats._MAX_BYTES", 10)
+    with pytest.raises(DataError, match=r"manifest.csv unpacks to 11 bytes, more than the 10 allowed for a table"):
+        read(path)
 
 
 @scipy_files

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from modalities.audio.formats import read, write
 from modalities.audio.inspection import inspect, measured
 from modalities.audio.objects import Clip
 from pfgm_science.data import Dataset
@@ -77,6 +78,28 @@ def test_equal_clips_are_named_in_pairs_and_near_ones_are_not():
     near[0, 7] += 1e-6
     rows = report(tone(), Clip(near, 8000), tone(), Clip(tone().waveform, 16000), tone())
     assert rows["duplicates"] == "2: c.wav is a.wav, e.wav is a.wav"
+
+
+def test_peaks_above_full_scale_are_counted():
+    rows = report(tone(peak=2.5), tone(), tone(peak=1.0))
+    assert starting(rows, "beyond") == "1 of 3: a.wav; the largest is 2.5"
+    assert starting(report(tone()), "beyond") == "none; the largest is 0.5"
+
+
+def test_of_sounds_that_were_only_begun_it_is_said_and_no_more_is_claimed(tmp_path):
+    save = {"long.wav": tone(20.0), "longer.wav": tone(40.0), "short.wav": tone(1.5), "twin.wav": tone(1.5)}
+    for name, clip in save.items():
+        write(tmp_path / name, [clip])
+    rows = dict(inspect(read(tmp_path, seconds=1)))
+    assert rows["read no further than 2 s"] == (
+        "2 of 4: long.wav, longer.wav; lengths and all else here are of what was read"
+    )
+    assert rows["duplicates"] == "2: longer.wav begins as long.wav, twin.wav is short.wav"
+    assert starting(dict(inspect(read(tmp_path, seconds=1, rate=7001))), "duplicates") == rows["duplicates"]
+    whole = dict(inspect(read(tmp_path)))
+    assert whole["duplicates"] == "1: twin.wav is short.wav"
+    assert not [name for name in whole if name.startswith("read")]
+    assert starting(dict(inspect(read(tmp_path / "short.wav", seconds=1))), "read").startswith("none;")
 
 
 def test_classes_and_numbers_are_told():

@@ -323,6 +323,32 @@ def test_data_writes_a_set_with_its_labels(tmp_path: Path, pfgm: Pfgm) -> None:
     assert pfgm("data", "check", out, "--adapter", "images").code == 0
 
 
+@pytest.mark.parametrize(
+    ("modality", "name"),
+    [
+        ("audio", "tones:count=4"),
+        ("graphs", "tree:nodes=9:count=4"),
+        ("images", "digits"),
+        ("sequences", "hairpins:count=9"),
+        ("vectors", "wine"),
+    ],
+)
+def test_the_file_that_is_advised_for_a_set_holds_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pfgm: Pfgm, modality: str, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    answer = pfgm("data", modality, name)
+    assert answer.code == 2
+    words = answer.err.strip().partition("--out is missing: pfgm ")[2].split()
+    assert words[:3] == ["data", modality, name]
+    written = pfgm(*words)
+    assert written.code == 0
+    count = re.search(r"([\d,]+) objects", written.out)
+    checked = pfgm("data", "check", words[-1], "--adapter", modality)
+    assert checked.code == 0
+    assert checked.out.split()[:2] == ["used", count and count[1]]
+
+
 def test_data_check_counts_what_is_there(table: Path, pfgm: Pfgm) -> None:
     answer = pfgm("data", "check", table, "--adapter", "vectors", "--label", "kind")
     assert answer.code == 0
@@ -352,7 +378,7 @@ def test_evaluate_compares_with_the_data_and_shows_a_table(
     run: Path, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pfgm: Pfgm
 ) -> None:
     row = evaluation.Row("Recall", 0.5, 0.1, 0.75, 0.1, "higher", "share")
-    result = SimpleNamespace(rows=(row,), page=tmp_path / "report.html")
+    result = SimpleNamespace(rows=(row,), page=tmp_path / "report.html", alarm="")
     fake = create_autospec(evaluation.evaluate, return_value=result)
     monkeypatch.setattr(evaluation, "evaluate", fake)
     answer = pfgm(
@@ -374,7 +400,7 @@ def test_evaluate_without_data_takes_those_of_the_training(
     if by_name:
         run = tmp_path / "wine"
         assert pfgm("train", "vectors", "wine", *TINY, "--out", run).code == 0
-    result = SimpleNamespace(rows=(), page=tmp_path / "report.html")
+    result = SimpleNamespace(rows=(), page=tmp_path / "report.html", alarm="")
     fake = create_autospec(evaluation.evaluate, return_value=result)
     monkeypatch.setattr(evaluation, "evaluate", fake)
     answer = pfgm("evaluate", run)
