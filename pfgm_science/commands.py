@@ -154,7 +154,7 @@ def _mended(model: Model, args: argparse.Namespace, how: Drawing) -> int:
         raise ConfigError("--ceiling says where peaks were cut: it needs --declip")
     clip = None
     if args.given is not None:
-        given = _given(model, args)
+        given = _given(model, args, whole=True)
         if given.rejected or len(given) != 1:
             reason = given.rejected[0] if given.rejected else f"there are {len(given)} objects"
             raise DataError(f"{args.given}: {reason}. One good sound is needed, which is mended.")
@@ -581,13 +581,18 @@ def _part(model: Model, args: argparse.Namespace) -> Keeps:
     return kept
 
 
-def _given(model: Model, args: argparse.Namespace) -> Dataset:
-    """The objects of --from, read as the training data were, but for their labels."""
-    recorded = dict(model.history.get("data", {}).get("read") or {})
-    recorded.pop("label", None)
+def _given(model: Model, args: argparse.Namespace, whole: bool = False) -> Dataset:
+    """The objects of --from, read as the training data were, but for their labels.
+
+    whole: of what was recorded then, all that the adapter itself sees to (a length, a rate) is left out too, so that
+    nothing of a file is lost before the adapter has it.
+    """
+    recorded = model.history.get("data", {}).get("read") or {}
+    left_out = {"label", *(model.adapter.settings() if whole else ())}
     options = read_options(args)
-    named = _by_name(model.adapter, args.given)
-    return open_data(model.adapter, args.given, options if named else recorded | options)
+    if not _by_name(model.adapter, args.given):
+        options = {name: value for name, value in recorded.items() if name not in left_out} | options
+    return open_data(model.adapter, args.given, options)
 
 
 def _measurement(args: argparse.Namespace) -> Measurement | None:

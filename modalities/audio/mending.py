@@ -34,7 +34,9 @@ REPEATS, LOW, HIGH = 4, 0.05, 5.0  # takes of each step, and the noise levels be
 SEEDS = 1_000_003  # between the seeds of windows that follow each other
 SAME = 1e-5  # by how much a value may move that does not depend on what is unknown
 FULL = 0.999  # share of the loudest sample from which on samples count as clipped, where no level is given
-ROUNDED = 1 - 1e-6  # share of a ceiling that a sample at it may come to lack by a gain in float32
+ROUNDED = 1 - 1e-6  # share of a ceiling that a sample at it may come to lack in float32
+HALF = 0.5  # share of what a sample of the model hears of a clip, from which on it counts as clipped
+MOST_SECONDS = 3600.0  # of what is made
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,8 @@ class Mending:
 
     gaps: (from, to) in milliseconds, each filled in. band: Hz above which the clip holds nothing, and gets what could
     be there. declip: peaks at the loudest sample, or at `ceiling`, are restored. seconds: how long the result is to
-    be, continued from the end. One of them at a time, ConfigError otherwise.
+    be, continued from the end. One of them at a time, ConfigError otherwise. repeats, low, high: see Part, whose own
+    are taken where they are None; ConfigError for any of them with declip, which repeats no steps.
     """
 
     clip: Clip | None = None
@@ -96,9 +99,9 @@ class Mending:
     declip: bool = False
     ceiling: float | None = None
     seconds: float = 0.0
-    repeats: int = REPEATS
-    low: float = LOW
-    high: float = HIGH
+    repeats: int | None = None
+    low: float | None = None
+    high: float | None = None
 
     def __post_init__(self) -> None:
         asked = [bool(self.gaps), bool(self.band), self.declip, bool(self.seconds)]
@@ -106,6 +109,11 @@ class Mending:
             raise ConfigError("one thing at a time: gaps to fill, a band to add, peaks to restore, or a longer clip")
         if self.clip is None and not self.seconds:
             raise ConfigError("a clip is needed, of which gaps, band or peaks are to be mended")
+        if self.declip and self._repeated:
+            raise ConfigError(
+                "restoring peaks holds each estimate to what is known, and repeats no steps: leave --repeats and "
+                "--repeats-interval out"
+            )
         if self.clip is not None:
             checked([self.clip])
 
@@ -121,7 +129,8 @@ class Mending:
 
     @property
     def _repeated(self) -> dict[str, Any]:
-        return {"repeats": self.repeats, "low": self.low, "high": self.high}
+        given = {"repeats": self.repeats, "low": self.low, "high": self.high}
+        return {name: value for name, value in given.items() if value is not None}
 
 
 def fill(
@@ -176,38 +185,56 @@ def widen(
             f"the band is {band:g} Hz: it must lie between 0 and half of the model's rate, {adapter.rate}"
         )
     scene = _Scene.of(adapter, clip)
-    part = partial(Part, band=band, **(repeated or {}))
+
+    def part(given: Tensor, free: Tensor, window: slice) -> Part:
+        return Part(given, free, band, **(repeated or {}))
+
     return scene.clips(_through(model, scene.wave, count, part, how))
 
 
 def declip(model: Model, clip: Clip, count: int, ceiling: float | None = None, **how: Any) -> list[Clip]:
     """Peaks that were cut off, drawn anew: samples at or above the ceiling become at least as large, all others stay.
 
-    ceiling: of the clip's own full scale; None takes its loudest sample, at the rate and channels of the model. A
-    version whose peaks pass full scale is made quieter as a whole, so that a file can hold it. All versions are drawn
-    in one batch. ConfigError for a clip without peaks at the ceiling, and for a model without phases.
+    ceiling: of the clip's own full scale; None takes its loudest sample. What reaches it is sought at the clip's own
+    rate, in each of its channels: at another rate flat tops ring, and few of their samples are the loudest. A version
+    whose peaks pass full scale is made quieter as a whole, so that a file can hold it. All versions are drawn in one
+    batch. ConfigError for a clip without peaks at the ceiling that the model can hear, and for a model without phases.
     """
     adapter: Any = model.adapter
     _check_exact(adapter)
     if how.get("steer") is not None:
         raise ConfigError("restoring peaks steers samples already: leave steer out")
-    scene = _Scene.of(adapter, clip)
-    highest = float(scene.wave.abs().max()) / scene.gain
+    scene, wave = _Scene.of(adapter, clip), clip.plain
+    highest = float(wave.abs().max())
     level = FULL * highest if ceiling is None else ceiling
     if not 0 < level:
         raise ConfigError(f"the ceiling is {level:g}: it must be above 0, and the clip no silence")
-    if level * ROUNDED > highest:
+    limit = level * ROUNDED
+    above, below = (_cut_off(adapter, at, clip.rate) for at in (wave >= limit, wave <= -limit))
+    if not (above | below).any():
         raise ConfigError(
-            f"the ceiling is {level:g}, and the loudest sample {highest:g}: nothing of the clip is cut off"
+            f"the ceiling is {level:g}, and the loudest sample {highest:g}: nothing of the clip is cut off, or nothing "
+            f"for long enough to be heard at the model's {adapter.rate} Hz"
         )
-    limit = level * scene.gain * ROUNDED
+    low, high = scene.wave.masked_fill(below, -math.inf), scene.wave.masked_fill(above, math.inf)
 
-    def part(window: Tensor, free: Tensor) -> Any:
-        return partial(Unclipped, adapter=adapter, wave=window, ceiling=limit, free=free)
+    def part(given: Tensor, free: Tensor, window: slice) -> Any:
+        least, most = (torch.where(free, _cut(bound, window, len(free)), given) for bound in (low, high))
+        return partial(Unclipped, adapter=adapter, low=least, high=most)
 
     made = _through(model, scene.wave, count, part, how | {"batch_size": count})
-    waves = torch.where(scene.wave.abs() >= limit, made, scene.wave) / scene.gain
+    waves = made.clamp(low, high) / scene.gain
     return [Clip(wave / max(1.0, float(wave.abs().max())), adapter.rate) for wave in waves]
+
+
+def _cut_off(adapter: Audio, at: Tensor, rate: int) -> Tensor:
+    """Which samples of the model are cut off, bool [its channels, samples]; at: those of the clip, bool, at its rate.
+
+    They are where at least half of what they hear is, in any channel that is mixed into theirs. Were less enough,
+    samples beside peaks would be drawn too, and made larger, that were hardly changed.
+    """
+    heard = mixed(at.float(), adapter.channels) > 0
+    return resampled(heard.float(), rate, adapter.rate) >= HALF
 
 
 def prolong(
@@ -218,7 +245,15 @@ def prolong(
     repeated: dict[str, Any] | None = None,
     **how: Any,
 ) -> list[Clip]:
-    """Clips of so many seconds: the given one, or samples, continued by windows that keep the half before."""
+    """Clips of so many seconds: the given one, or samples, continued by windows that keep the half before.
+
+    ConfigError for seconds that are there already, more than an hour, or not finite.
+    """
+    if not 0 < seconds <= MOST_SECONDS:
+        raise ConfigError(
+            f"a length of {seconds:g} s: it must be a number above 0 and at most {MOST_SECONDS:g}, an hour; for more, "
+            "make several and put them one after the other"
+        )
     adapter: Any = model.adapter
     samples = math.ceil(round(seconds * adapter.rate, 3))
     if clip is None:
@@ -262,7 +297,7 @@ class _Scene:
         wave = resampled(mixed(clip.plain, adapter.channels), clip.rate, adapter.rate).clone()
         free: list[tuple[int, int]] = []
         for start, stop in sorted(gaps):
-            if not 0 <= start < stop or round(stop * adapter.rate) > wave.shape[1]:
+            if not 0 <= start < stop < math.inf or round(stop * adapter.rate) > wave.shape[1]:
                 raise ConfigError(
                     f"a gap from {1000 * start:g} to {1000 * stop:g} ms: the clip has {1000 * clip.seconds:g} ms, and "
                     "a gap begins before it ends"
@@ -288,23 +323,21 @@ class _Scene:
 
 
 class Unclipped(Wrapper):
-    """A denoiser whose answers agree with what is known of a clipped wave, [1 or n, channels, samples].
+    """A denoiser whose answers agree with what is known of a clipped wave: nowhere below `low` nor above `high`.
 
-    Samples below the ceiling are what they are, those at it are at least as large: the nearest such waveform takes the
-    place of the estimate (as data consistency in A. Moliner et al., arXiv 2210.15228, with a set in place of a plane).
-    free: bool [samples], false where peaks are restored already and stay as well.
+    The nearest such waveform takes the place of the estimate (as data consistency in A. Moliner et al., arXiv
+    2210.15228, with a set in place of a plane). low, high: [1 or n, channels, samples], the same where the wave is
+    known, and infinite on the side on which it was cut off.
     """
 
-    def __init__(self, denoiser: Denoiser, adapter: Audio, wave: Tensor, ceiling: float, free: Tensor) -> None:
-        self.denoiser, self.adapter, self.wave, self.ceiling, self.free = denoiser, adapter, wave, ceiling, free
+    def __init__(self, denoiser: Denoiser, adapter: Audio, low: Tensor, high: Tensor) -> None:
+        self.denoiser, self.adapter, self.low, self.high = denoiser, adapter, low, high
 
     def __call__(
         self, x: Tensor, sigma: Tensor, condition: Condition | None = None, mask: Tensor | None = None
     ) -> Tensor:
         answer = self.denoiser(x, sigma, condition, mask)
-        guess, wave = self.adapter.wave(answer.float().cpu()), self.wave
-        cut = torch.where(wave > 0, guess.clamp(min=self.ceiling), guess.clamp(max=-self.ceiling))
-        agreed = torch.where((wave.abs() >= self.ceiling) & self.free, cut, wave)
+        agreed = self.adapter.wave(answer.float().cpu()).clamp(self.low, self.high)
         return self.adapter.standardised(agreed).to(answer)
 
 
@@ -343,11 +376,12 @@ def _drawn(model: Model, part: Any, count: int, how: dict[str, Any]) -> Tensor:
 
 
 def _through(
-    model: Model, wave: Tensor, count: int, part: Callable[[Tensor, Tensor], Any], how: dict[str, Any]
+    model: Model, wave: Tensor, count: int, part: Callable[[Tensor, Tensor, slice], Any], how: dict[str, Any]
 ) -> Tensor:
-    """A wave [1, channels, n] of any length, window by window of what part(window, free) leaves to be drawn.
+    """A wave [1, channels, n] of any length, by windows of what part(given, free, window) leaves to be drawn.
 
-    Each window after the first keeps what the one before made of its first half, where it can.
+    given: the wave there, [count, channels, samples of the model]. Each window after the first keeps what the one
+    before made of its first half, where it can.
     """
     adapter: Any = model.adapter
     size, length = adapter.samples, wave.shape[2]
@@ -361,7 +395,7 @@ def _through(
         if start:
             given[:, :, :half] = done[:, :, start : start + half]
             free[:half] = False
-        made = _drawn(model, part(given, free), count, _at(how, turn))
+        made = _drawn(model, part(given, free, window), count, _at(how, turn))
         kept = blended(given, made, free, adapter.view.hop)
         done[:, :, window] = kept[:, :, : window.stop - start]
     return done

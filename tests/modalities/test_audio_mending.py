@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,6 +18,8 @@ from modalities.audio import mending
 from modalities.audio.adapter import Audio
 from modalities.audio.mending import Mending, Part, blended, declip, fill, prolong, widen
 from modalities.audio.objects import Clip
+from modalities.audio.resampling import resampled
+from pfgm_science import cli
 from pfgm_science.data import Dataset
 from pfgm_science.errors import ConfigError, DataError
 from pfgm_science.model import Model, fit
@@ -120,6 +123,60 @@ def test_restored_peaks_are_at_least_as_high_and_the_rest_is_as_it_was(model: Mo
         assert bool((one.waveform[at] * cut.waveform[at].sign() >= 0.119).all())
 
 
+def hum(rate: int, channels: int = 1) -> Clip:
+    """A tone of 300 Hz and 0.1 s."""
+    wave = 0.2 * torch.sin(2 * math.pi * 300 * torch.arange(rate // 10) / rate)
+    return Clip(wave.expand(channels, -1).clone(), rate)
+
+
+@pytest.mark.parametrize("rate", [4000, 8000, 11025, 16000, 44100])
+def test_what_is_cut_off_is_found_at_the_rate_of_the_clip(
+    model: Model, monkeypatch: pytest.MonkeyPatch, rate: int
+) -> None:
+    whole = hum(rate)
+    cut = Clip(whole.waveform.clamp(-0.1, 0.1), rate)
+    truth, given = (resampled(each.waveform, rate, RATE) for each in (whole, cut))
+    gain = mending._Scene.of(model.adapter, cut).gain  # type: ignore[arg-type]
+
+    def draw(model: Model, part: Any, count: int, how: dict[str, Any]) -> Tensor:
+        return gain * torch.nn.functional.pad(truth, (0, 1024 - truth.shape[1])).expand(count, -1, -1)
+
+    monkeypatch.setattr(mending, "_drawn", draw)
+    (one,) = declip(model, cut, 1)
+    assert float((one.waveform - truth).norm()) < 0.2 * float((given - truth).norm())
+    away = truth.abs() < 0.05
+    torch.testing.assert_close(one.waveform[away], given[away], atol=1e-6, rtol=0)
+
+
+def test_peaks_of_either_channel_are_free_on_their_side_in_a_mixture(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cut = hum(RATE, 2).waveform
+    cut[1] *= -0.6  # left stands at its ceiling on both sides, right upside down and on one
+    cut = torch.stack([cut[0].clamp(-0.1, 0.1), cut[1].clamp(max=0.1)])
+    found: list[Any] = []
+
+    def draw(model: Model, part: Any, count: int, how: dict[str, Any]) -> Tensor:
+        found.append(part.keywords)
+        return torch.zeros(count, 1, 1024)
+
+    monkeypatch.setattr(mending, "_drawn", draw)
+    declip(model, Clip(cut, RATE), 1, ceiling=0.1)
+    low, high = (found[0][name][0, 0, :800] for name in ("low", "high"))
+    left, right = cut
+    above, below = (left >= 0.0999) | (right >= 0.0999), (left <= -0.0999) | (right <= -0.0999)
+    assert (above & below).any() and (above & ~below).any() and not (above | below).all()
+    assert torch.equal(high == math.inf, above) and torch.equal(low == -math.inf, below)
+    assert torch.equal(low[~above & ~below], high[~above & ~below])
+
+
+def test_peaks_too_short_for_the_model_to_hear_are_none(model: Model) -> None:
+    click = torch.zeros(1, 4410)
+    click[0, 2000] = 0.5
+    with pytest.raises(ConfigError, match="long enough to be heard at the model's 8000 Hz"):
+        declip(model, Clip(click, 44100), 1)
+
+
 def test_a_prolonged_clip_begins_as_it_did(model: Model) -> None:
     given = clip(0.2)
     first, second = prolong(model, 0.5, 2, given, ONCE, evaluations=9)
@@ -151,6 +208,7 @@ def test_a_clip_of_another_rate_comes_back_at_that_of_the_model(model: Model) ->
         ({"gaps": [(-5, 10)]}, "the clip has 100 ms"),
         ({"gaps": [(20, 10)]}, "begins before it ends"),
         ({"gaps": [(math.nan, 10)]}, "begins before it ends"),
+        ({"gaps": [(10, math.inf)]}, "the clip has 100 ms"),
         ({"gaps": [(10, 10.01)]}, "has no sample at the model's 8000 Hz"),
         ({"gaps": [(0, 100)]}, "nothing to go by"),
         ({"gaps": [(0, 49), (51, 100)]}, "nothing to go by"),
@@ -159,6 +217,12 @@ def test_a_clip_of_another_rate_comes_back_at_that_of_the_model(model: Model) ->
         ({"declip": True, "ceiling": 2.0}, "nothing of the clip is cut off"),
         ({"declip": True, "ceiling": -0.1}, "above 0"),
         ({"seconds": 0.05}, "that long already"),
+        ({"seconds": -1.0}, "above 0"),
+        ({"seconds": math.nan}, "a length of nan s: it must be a number"),
+        ({"seconds": math.inf}, "a length of inf s: .* at most 3600"),
+        ({"seconds": 1e9}, "a length of 1e.09 s: .* at most 3600"),
+        ({"declip": True, "repeats": 8}, "repeats no steps: leave --repeats"),
+        ({"declip": True, "low": 0.1, "high": 3.0}, "repeats no steps: leave --repeats"),
     ],
 )
 def test_what_cannot_be_done_is_refused(model: Model, words: dict[str, Any], message: str) -> None:
@@ -233,7 +297,8 @@ def test_gaps_at_the_ends_are_filled(
 @pytest.mark.parametrize("length", [1, 16, 511, 1023, 1024, 1025, 1536, 1537, 5000])
 def test_windows_cover_clips_of_any_length(model: Model, asked: list[tuple[Part, dict[str, Any]]], length: int) -> None:
     wave = torch.full((1, 1, length), 0.5)
-    assert torch.equal(mending._through(model, wave, 2, Part, {}), wave.expand(2, -1, -1))
+    made = mending._through(model, wave, 2, lambda given, free, window: Part(given, free), {})
+    assert torch.equal(made, wave.expand(2, -1, -1))
     assert len(asked) == max(1, math.ceil(length / 512) - 1)
     assert all(part.free.all() == (turn == 0) for turn, (part, _) in enumerate(asked))
 
@@ -289,8 +354,8 @@ def test_peaks_that_pass_full_scale_make_the_whole_quieter(model: Model, monkeyp
     cut = Clip((clip(0.1).waveform / 0.12).clamp(-1, 1), RATE)
 
     def draw(model: Model, part: Any, count: int, how: dict[str, Any]) -> Tensor:
-        wave: Tensor = part.keywords["wave"]
-        return 2 * wave.expand(count, -1, -1)
+        low, high = part.keywords["low"], part.keywords["high"]
+        return 2 * torch.where(low.isfinite(), low, high).expand(count, -1, -1)
 
     monkeypatch.setattr(mending, "_drawn", draw)
     (one,) = declip(model, cut, 1)
@@ -342,3 +407,48 @@ def test_lengths_are_not_rounded_up_by_a_float(model: Model) -> None:
 def test_the_largest_seed_has_windows_after_the_first() -> None:
     assert 0 <= mending._at({"seed": 2**32 - 1}, 1)["seed"] < 2**32
     assert mending._at({}, 0)["seed"] == 0
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run whose sounds were read at 8 kHz, and no more of them than a quarter of a second."""
+    folder = tmp_path_factory.mktemp("sounds")
+    Audio().write(str(folder / "data"), [clip(0.3, seed) for seed in range(4)])
+    words = ["train", "audio", str(folder / "data"), "--out", str(folder / "run"), "--read", "seconds=0.25"]
+    words += ["--read", f"rate={RATE}", "--steps", "1", "--batch-size", "4", "--set", "network.channels=8"]
+    assert cli.main([*words, "--set", "network.multipliers=[1, 2]"]) == 0
+    return folder / "run"
+
+
+@pytest.mark.parametrize(
+    ("words", "seconds"), [(["--gap", "1900-1950"], 2.0), (["--declip"], 2.0), (["--seconds", "2.1"], 2.1)]
+)
+def test_all_of_a_file_is_mended_whatever_was_read_of_those_of_training(
+    run: Path, tmp_path: Path, words: list[str], seconds: float
+) -> None:
+    long = Clip(clip(2.0, rate=44100).waveform.clamp(-0.1, 0.1), 44100)
+    Audio().write(str(tmp_path / "long.wav"), [long])
+    where = ["--from", str(tmp_path / "long.wav"), "--out", str(tmp_path / "out.wav")]
+    assert cli.main(["sample", str(run), *where, *words, "--count", "1", "--evaluations", "3"]) == 0
+    (made,) = Audio().read(str(tmp_path / "out.wav")).objects
+    assert made.seconds == seconds and made.rate == RATE
+    assert float(made.waveform[:, 15700:15800].std()) > 0.01
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words", "message"),
+    [
+        (61, ["--gap", "10-20"], "longer than 60 s"),
+        (1, ["--seconds", "nan"], "a length of nan s"),
+        (1, ["--declip", "--repeats", "8"], "leave --repeats"),
+        (1, ["--declip", "--repeats-interval", "0.1,3"], "leave --repeats"),
+    ],
+)
+def test_the_command_line_says_what_cannot_be_mended(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], seconds: int, words: list[str], message: str
+) -> None:
+    Audio().write(str(tmp_path / "given.wav"), [clip(seconds, rate=1000)])
+    where = ["--from", str(tmp_path / "given.wav"), "--out", str(tmp_path / "out.wav")]
+    assert cli.main(["sample", str(run), *where, *words]) == 2
+    said = capsys.readouterr().err
+    assert message in said and "fault of pfgm" not in said
