@@ -60,8 +60,8 @@ _SHORT: dict[str, Any] = {
 _LONG: dict[str, Any] = _SHORT | {"steps": 8000, "ema_half_life": 15_000}
 # Drums have four times the numbers of a syllable, which patches of 2 x 2 make up for, and few clips.
 _PATCHES: dict[str, Any] = {"network": {"patch": 2}}
-SHORT: dict[str, dict[str, Any]] = {"syllables": _SHORT, "drums": _SHORT | _PATCHES}
-LONG: dict[str, dict[str, Any]] = {"syllables": _LONG, "drums": _LONG | _PATCHES | {"steps": 4000}}
+SHORT: dict[str, dict[str, Any]] = {"syllables": _SHORT, "drums": _SHORT | _PATCHES | {"steps": 600}}
+LONG: dict[str, dict[str, Any]] = {"syllables": _LONG, "drums": _LONG | _PATCHES | {"steps": 2000}}
 SHIPPED: dict[str, Any] = _LONG | {"steps": 4000}  # for the clips of one speaker alone
 CLASSIFIERS: dict[str, dict[str, Any]] = {
     "syllables": {},
