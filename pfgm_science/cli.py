@@ -536,6 +536,11 @@ def _robustness(parser: Parser) -> None:
         metavar="NAME,...",
         help="step-errors, steps, weight-bits, state-bits, weight-noise (default: all)",
     )
+    parser.add_argument(
+        "--solver",
+        choices=("euler", "heun", "dpm2m", "dpm3m", "deis", "ipndm", "unipc", "trig2m"),
+        help="errors come before each of its steps: 35 of trig2m (default), 18 of heun, as in the paper",
+    )
     _read_option(parser)
     _against_data(parser)
 

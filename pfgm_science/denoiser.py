@@ -53,8 +53,9 @@ class Preconditioned(nn.Module):
     because the values before it have no finite variance for D <= 2.
     A network with a `codebook` gives logits in place of EDM's output, and the answer is the mean of the codewords.
     preconditioning: which s, at the D that the network is trained for. "edm": sigma, as for diffusion. "matched": the
-    standard deviation that the noise has, sigma sqrt(D / (D - 2)). "seen": what x shows of its own noise (derived,
-    docs/physics.md, section 4), of which the network is told the ratio to sigma besides.
+    standard deviation that the noise has, sigma sqrt(D / (D - 2)). "seen": what x shows of its own noise, as far as
+    it shows through the data (derived, docs/physics.md, section 4; sigma where the radius is not known), of which the
+    network is told the ratio to sigma besides.
     """
 
     def __init__(
@@ -94,8 +95,7 @@ class Preconditioned(nn.Module):
         x = x if mask is None else x * mask.to(x.dtype)
         N = free_coordinates(x, mask).clamp(min=1)
         if self.preconditioning == "seen" and math.isfinite(self.D):
-            noise = (_squares(x) - N * self.sigma_data**2).clamp(min=0)
-            return ((self.D * sigma**2 + noise) / (N + self.D)).sqrt()
+            return self._seen(_squares(x) / N, sigma, N)
         if self.preconditioning == "matched" and math.isfinite(self.D):
             sigma = sigma * math.sqrt(self.D / (self.D - 2))
         size = _squares(x) / N
@@ -103,6 +103,18 @@ class Preconditioned(nn.Module):
         # The root is not taken at 0, where it has no derivative.
         raised = torch.hypot(sigma, torch.where(beyond > 0, beyond, 1.0).sqrt())
         return torch.where(beyond > 0, raised, sigma)
+
+    def _seen(self, size: Tensor, sigma: Tensor, N: Tensor) -> Tensor:
+        """The level that x of this mean square shows, D and N weighed by how well each knows it: [batch].
+
+        The noise v that is seen is off by its own chance, by that of its product with y, and by how much the size of y
+        differs between data: where that is more than the noise, nothing is seen and the level is sigma.
+        """
+        seen = (size - self.sigma_data**2).clamp(min=0)
+        differ = max(self.radius**2 - self.sigma_data**2, 0.0)
+        v = sigma**2 + (size - self.radius**2).clamp(min=0)  # with what no size of y explains
+        weight = N / (1 + 2 * self.sigma_data**2 / v + N * (differ / v) ** 2 / 2)
+        return ((self.D * sigma**2 + weight * seen) / (self.D + weight)).sqrt()
 
     def loss_weight(self, x: Tensor, sigma: Tensor, mask: Tensor | None = None) -> Tensor:
         """Weight of the squared error that asks the network for an output of unit size at every level: [batch]."""

@@ -67,21 +67,31 @@ class Curve:
     def alike(self) -> list[float]:
         """The D whose distance cannot be told from that of the best, at 95%, rising.
 
-        By the differences at the seeds that all share, with the deviation that is left when each seed and each D has
-        its own mean; one-sided t test, corrected for the number of D (Bonferroni), because the best is itself chosen
-        among them. With fewer than two such seeds nothing can be told apart.
+        By the differences at the seeds that all share; one-sided t test, corrected for the number of D (Bonferroni),
+        because the best is itself chosen among them. With fewer than two such seeds nothing can be told apart.
+
+        The deviation is what is left when each seed and each D has its own mean, of the D that is tested and the nearer
+        majority, so that a wild one far off hides nothing; it is pooled, because two or three seeds of one pair tell
+        nothing apart. Where all are positive these are logs of distances, which spread in proportion to their size.
         """
         from scipy.stats import t
 
         finite = self.finite
         seeds = sorted(set.intersection(*(set(self.values[D]) for D in finite)))
-        free = (len(finite) - 1) * (len(seeds) - 1)
-        if free < 1:
+        if len(finite) < 2 or len(seeds) < 2:
             return finite
         x = np.array([[self.values[D][seed] for seed in seeds] for D in finite])
-        far = float(t.ppf(1 - 0.05 / (len(finite) - 1), free)) * pooled(x) * math.sqrt(2 / len(seeds))
-        means = x.mean(1)
-        return [D for D, mean in zip(finite, means, strict=True) if mean - means[finite.index(self.best)] <= far]
+        x = np.log(x) if (x > 0).all() else x
+        best = finite.index(self.best)
+        beyond = x.mean(1) - x.mean(1)[best]
+        near = {best, *np.argsort(beyond)[: len(finite) // 2 + 1].tolist()}
+
+        def far(k: int) -> float:
+            rows = sorted(near | {k})
+            quantile = t.ppf(1 - 0.05 / (len(finite) - 1), (len(rows) - 1) * (len(seeds) - 1))
+            return float(quantile) * pooled(x[rows]) * math.sqrt(2 / len(seeds))
+
+        return [D for k, D in enumerate(finite) if beyond[k] <= far(k)]
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -99,7 +109,7 @@ class Curve:
             "values": {named_plainly(D): {str(s): _plain(v) for s, v in d.items()} for D, d in self.values.items()},
             "stopped": {named_plainly(D): _plain(value) for D, value in self.stopped.items()},
             "seconds": round(self.seconds, 1),
-            "predicted": None if self.errors is None else _plain(self.errors.dimension),
+            "errors along the way": None if self.errors is None else _errors_plainly(self.errors),
         }
 
     def __str__(self) -> str:
@@ -203,14 +213,14 @@ def page(curve: Curve, title: str, facts: Mapping[str, Any]) -> Report:
     items: list[Item] = [Figure(drawn(curve), alt="Distance to data against D, with the spread over seeds"), table]
     sections = [Section("Distance against D", text, items)]
     if curve.errors is not None:
-        told = (
+        text = (
             "How much the noise that is in x differs from the level that the network is told, on its own way from "
-            f"noise to data. Their mean square e^2 is {curve.errors.second_moment:.2g}, where "
-            f"{curve.errors.resolution:.2g} can be told from none, and the field at D leaves D / (N + D) of e. What is "
-            f"left does no harm up to D = {named(rounded(curve.errors.dimension))}: a suggestion, not a measurement."
+            f"noise to data: {told(curve.errors)}.\n\nThe field at D leaves D / (N + D) of such an error. That was "
+            "tested where N is large and the steps alone err; a trained network errs in its answers too, and what this "
+            "says of D is then wrong by far as often as not. The curve above decides."
         )
         figure = Figure(errors_drawn(curve.errors), alt="Relative error of the noise variance against the noise level")
-        sections.append(Section("Errors along the way", told, [figure]))
+        sections.append(Section("Errors along the way", text, [figure]))
     return Report(title, str(curve) + ".", facts, sections)
 
 
@@ -249,19 +259,39 @@ def errors_drawn(errors: NoiseErrors) -> Any:
     return figure
 
 
+def told(errors: NoiseErrors) -> str:
+    """What was measured along the way, and what it would mean for D if the steps alone erred."""
+    size, least = (f"{100 * math.sqrt(value):.2g}%" for value in (errors.second_moment, errors.resolution))
+    if errors.second_moment < errors.resolution:
+        return f"the variance of the noise is off by less than {least}, which cannot be told from none"
+    if math.isinf(errors.dimension):
+        return f"the variance of the noise is off by {size}, which needs no correction"
+    corrected = f"D up to {rounded(errors.dimension):g}" if errors.dimension >= 1 else "no D"
+    return (
+        f"the variance of the noise is off by {size}, where {least} can be told from none; were it the steps alone "
+        f"that err, {corrected} would correct that at N = {errors.N:.0f}"
+    )
+
+
 def _place(D: float) -> float:
     """Where D stands on a line that has an end: 2/D is the relative variance of the noise, its root the deviation."""
     return -math.log1p(math.sqrt(2 / D)) if math.isfinite(D) else 0.0
 
 
 def rounded(D: float) -> float:
-    """D to two digits, as a suggestion is told."""
+    """D to two digits."""
     return float(f"{D:.2g}")
 
 
 def named_plainly(D: float) -> str:
     """D in a file, all digits of it."""
     return f"{D:g}" if float(f"{D:g}") == D else repr(float(D))
+
+
+def _errors_plainly(errors: NoiseErrors) -> dict[str, Any]:
+    """corrected up to: a D, null where there is none."""
+    D = _plain(errors.dimension) if errors.dimension >= 1 else None
+    return {"mean square": errors.second_moment, "told from none": errors.resolution, "corrected up to": D}
 
 
 def _plain(value: float) -> float | str:

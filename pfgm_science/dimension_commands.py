@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -28,7 +29,8 @@ from pfgm_science.commands import (
     training_data,
 )
 from pfgm_science.data import Dataset
-from pfgm_science.dimension import ANALYSIS, ONE_NETWORK, SEARCH, Curve, curve_of, rounded, sweep, way_of
+from pfgm_science.denoiser import check_preconditioning
+from pfgm_science.dimension import ANALYSIS, ONE_NETWORK, SEARCH, Curve, curve_of, sweep, told, way_of
 from pfgm_science.dimension import page as dimension_page
 from pfgm_science.distance import Distance
 from pfgm_science.errors import ConfigError, NotFinite
@@ -38,9 +40,10 @@ from pfgm_science.model import Model, configure, encoded, fit, load
 from pfgm_science.noise_error import LEAST, noise_errors
 from pfgm_science.progress import progress
 from pfgm_science.report import Cell, Report, write
-from pfgm_science.robustness import TROUBLES, dimensions_of, measure, table_rows
+from pfgm_science.robustness import TROUBLES, dimensions_of, drawn_by, measure, table_rows
 from pfgm_science.robustness import page as robustness_page
 from pfgm_science.search import Search
+from pfgm_science.solvers import DEFAULT
 from pfgm_science.spread import mean_and_spread, named, written
 
 PAGE, CELLS, RESULT = "report.html", "cells.json", "result.json"
@@ -67,9 +70,12 @@ def robustness(args: argparse.Namespace) -> int:
     data = _data_of(models[0], args)
     report_rejected(data)
     out = _out(args, folder_of(args.runs[0]) / "robustness")
+    _check_held_out(models, data)
     distance = Distance(_compared(models[0], data), args.measure)
-    cells = Cells(out / CELLS)
-    cells.describe({"models": [model.history for model in models], **_protocol(args, distance)}, again=args.again)
+    cells, solver = Cells(out / CELLS), args.solver
+    said = drawn_by(solver, args.evaluations)
+    protocol = {"models": [model.history for model in models], **_protocol(args, distance), "solver": solver or DEFAULT}
+    cells.describe(protocol, again=args.again)
     troubles = [TROUBLES[name] for name in args.troubles or TROUBLES]
     measure(
         subjects,
@@ -79,14 +85,16 @@ def robustness(args: argparse.Namespace) -> int:
         seeds=range(args.seeds),
         count=args.count,
         evaluations=args.evaluations,
+        solver=solver,
         watch=progress,
     )
     show_table(
         ("trouble", "strength", *(f"D = {named(D)}" for D in dimensions_of(cells))),
         [(name, strength, *values) for name, strength, values in table_rows(cells)],
     )
+    print(f"Drawn by {said}.")
     name = models[0].history.get("data", {}).get("name", "unnamed")
-    return _written(out, robustness_page(cells, f"Robustness: {name}", _facts(args, name)))
+    return _written(out, robustness_page(cells, f"Robustness: {name}", {**_facts(args, name), "solver": said}))
 
 
 def _subjects(models: list[Model], args: argparse.Namespace) -> dict[float, Model]:
@@ -102,6 +110,21 @@ def _subjects(models: list[Model], args: argparse.Namespace) -> dict[float, Mode
     for D in chosen:
         model.at(D)  # refuses what the model cannot do before anything is measured
     return dict.fromkeys(chosen, model)
+
+
+def _check_held_out(models: list[Model], data: Dataset) -> None:
+    """Raise ConfigError unless what one model held out was held out by all: those that saw it would be favoured."""
+    parts = set()
+    for model in models:
+        share, seed = model.config.validation, model.config.seed
+        seen = f"all but {share:g} of it by seed {seed}" if share else "all of it"
+        parts.add(seen if training_parts(model, data) is not None else "none of it as a whole")
+    if len(parts) > 1:
+        raise ConfigError(
+            f"these runs were trained on different parts of {data.name}: {'; '.join(sorted(parts))}. What one held out "
+            "favours another that saw it. Train them with one --seed and one --set validation, or give --data that "
+            "none of them saw."
+        )
 
 
 def _alone(model: Model) -> bool:
@@ -139,29 +162,41 @@ def _of_run(args: argparse.Namespace) -> tuple[Curve, str, Path]:
 def _of_data(args: argparse.Namespace) -> tuple[Curve, str, Path]:
     """The curve of models that are trained for it, the name of the data, and the folder of the page."""
     adapter: Adapter = adapters.find(args.target)()
-    data = open_data(adapter, args.data, read_options(args))
-    name = data.name if data.name != "unnamed" else Path(args.data).resolve().stem
-    report_rejected(data)
-    out, device = _out(args, Path("runs") / "find-d" / name), device_named(args.device)
     way, settings = args.way or ONE_NETWORK, settings_of(args)
-    for chosen in ("dimension", "dimension_range", "seed", "validation"):
-        if chosen in settings:
-            raise ConfigError(f"{chosen} is a setting that find-d chooses itself: leave it out of --set and --config")
     dimensions = args.dimensions or args.default_dimensions
-    if way == SEARCH:
-        return _searched(args, adapter, data, settings, out / SEARCH, device), name, out
     finite = [D for D in dimensions if math.isfinite(D)]
     if way == ONE_NETWORK and len(finite) < 2:
         raise ConfigError("one network for every D needs two finite --dimensions or more, the ends of its range")
+    _check_settings(settings, way, dimensions)
+    data = open_data(adapter, args.data, read_options(args))
+    name = data.name if data.name != "unnamed" else Path(args.data).resolve().stem
+    report_rejected(data)
+    # A folder a way, so that what one has measured stays beside what another does.
+    out, device = _out(args, Path("runs") / "find-d" / name) / way, device_named(args.device)
+    if way == SEARCH:
+        return _searched(args, adapter, data, settings, out, device), name, out
     of = {"dimension_range": (min(finite), max(finite))} if way == ONE_NETWORK else {"dimension": math.inf}
     settings |= {"validation": HELD_OUT, **of}
     say(f"{way}: training on {name}, {len(data):,} objects of which {HELD_OUT:.0%} are held out")
     with progress("training") as update:
-        model = fit(
-            adapter, data, folder=out / way, device=device, on_step=lambda at: update(at.step, at.steps), **settings
-        )
+        model = fit(adapter, data, folder=out, device=device, on_step=lambda at: update(at.step, at.steps), **settings)
     curve = _swept(args, model, data, out)
     return replace(curve, seconds=curve.seconds + model.history["seconds"]), name, out
+
+
+def _check_settings(settings: dict[str, Any], way: str, dimensions: Sequence[float]) -> None:
+    """Raise ConfigError for what the networks of a way cannot be trained with, before anything is read or trained."""
+    for chosen in ("dimension", "dimension_range", "seed", "validation"):
+        if chosen in settings:
+            raise ConfigError(f"{chosen} is a setting that find-d chooses itself: leave it out of --set and --config")
+    name = str(settings.get("preconditioning", "edm"))
+    for D in dimensions if way == SEARCH else (math.inf,):
+        check_preconditioning(name, D)
+    if way == ONE_NETWORK and name != "edm":
+        raise ConfigError(
+            f"preconditioning {name!r} is for networks of one D, and find-d trains one network for every D here: leave "
+            f"it out, or take --way {SEARCH}, which trains a network at each"
+        )
 
 
 def _searched(
@@ -251,9 +286,7 @@ def _show(curve: Curve) -> None:
     lines += [(named(D), f"{v:.3g}", "stopped early") for D, v in curve.stopped.items() if D not in curve.values]
     show_table(("D", "distance", "beside the best"), lines)
     if curve.errors is not None:
-        D = curve.errors.dimension
-        small = "errors along the way are too small to suggest a D"
-        print(f"errors along the way are forgiven up to D = {named(rounded(D))}" if math.isfinite(D) else small)
+        print(f"errors along the way: {told(curve.errors)}")
     print(curve)
 
 

@@ -3,7 +3,8 @@
 A sampler tells its network the nominal level sigma. The noise that is really in x differs from it, because the steps
 before were not exact. The field at D weighs both: its level is s^2 = (D sigma^2 + N v) / (N + D), v the variance of the
 noise that x shows (docs/physics.md, section 4), so that of a relative error e of the variance D / (N + D) is left. D is
-small enough where that share of e does no harm, and larger D is easier to learn: the largest such D is suggested.
+small enough where that share of e does no harm. That holds where N is large and the steps alone err; what a network
+errs in its answers is measured with it, and is not mended by a smaller D.
 
 The noise in x cannot be seen, but measured: the network itself is the instrument. What it removes, ||x - Den(x,
 sigma)||^2, is calibrated on real data to which noise of known variance was added.
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -32,46 +33,72 @@ LEAST = 8  # objects and trajectories
 HARMLESS = 0.015  # relative error of the variance that is left to a sampler: measured, `pfgm benchmark dimension rule`
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class NoiseErrors:
-    """Errors of the variance of the noise along trajectories, a value a level: the log of what it is over sigma^2.
+    """Errors of the variance of the noise along trajectories: the log of what it is over sigma^2.
 
-    N: coordinates; count: trajectories; levels: sigma, falling; bias: the mean error, -0.1 where a tenth is missing;
-    excess: its variance beyond that of the instrument, below 0 by luck alone; noise: the standard deviation of the
-    instrument, on noise of exactly the nominal level.
+    N: coordinates; levels: sigma, falling. [levels, trajectories]: seen: the error as the instrument reads it; known:
+    what it reads where the noise has exactly the nominal level.
     """
 
     N: float
-    count: int
     levels: tuple[float, ...]
-    bias: tuple[float, ...]
-    excess: tuple[float, ...]
-    noise: tuple[float, ...]
+    seen: np.ndarray
+    known: np.ndarray
+
+    @property
+    def bias(self) -> np.ndarray:
+        """The mean error, a value a level: -0.1 where a tenth is missing."""
+        return np.asarray(self.seen.mean(1) - self.known.mean(1))
+
+    @property
+    def excess(self) -> np.ndarray:
+        """Variance of the error beyond that of the instrument, a value a level; below 0 by luck alone."""
+        return np.asarray(self.seen.var(1, ddof=1) - self.known.var(1, ddof=1))
+
+    @property
+    def noise(self) -> np.ndarray:
+        """Standard deviation of the instrument, a value a level."""
+        return np.asarray(self.known.std(1, ddof=1))
 
     @property
     def second_moment(self) -> float:
         """Mean of e^2 over the levels, each counted by how well it is known; without what chance adds to a square."""
-        known = np.square(self.noise)
-        squares = np.square(self.bias) - 2 * known / self.count + np.asarray(self.excess)
-        return max(0.0, float(np.average(squares, weights=1 / (known + 1e-6))))
+        return max(0.0, self._second_moment)
+
+    @property
+    def _second_moment(self) -> float:
+        """The same, below 0 by luck."""
+        variance = np.square(self.noise)
+        squares = np.square(self.bias) - 2 * variance / self.known.shape[1] + self.excess
+        return float(np.average(squares, weights=1 / (variance + 1e-6)))
 
     @property
     def resolution(self) -> float:
-        """The least second moment that is told from none: two standard errors of it, were there none."""
-        known = np.square(self.noise)
-        weights = 1 / (known + 1e-6)
-        return float(2 * np.sqrt(np.sum(np.square(weights * known) * 4 / self.count)) / weights.sum())
+        """The least second moment that is told from none: chance alone is beyond it once in 40 times.
+
+        From its values without each trajectory in turn (jackknife), because the errors at the levels of one trajectory
+        are no independent draws.
+        """
+        from scipy.special import stdtrit
+
+        count = self.known.shape[1]
+        without = [
+            replace(self, seen=np.delete(self.seen, i, 1), known=np.delete(self.known, i, 1))._second_moment
+            for i in range(count)
+        ]
+        return float(stdtrit(count - 1, 0.975) * np.std(without) * math.sqrt(count - 1))
 
     @property
-    def spread(self) -> tuple[float, ...]:
+    def spread(self) -> np.ndarray:
         """Standard deviation of the error beyond that of the instrument, a value a level."""
-        return tuple(math.sqrt(max(value, 0.0)) for value in self.excess)
+        return np.asarray(np.sqrt(self.excess.clip(min=0)))
 
     @property
     def dimension(self) -> float:
         """The largest D that leaves no more than HARMLESS of e: e D / (N + D) = HARMLESS.
 
-        inf if e is less, or cannot be told from none with so many trajectories.
+        inf if e is less, or cannot be told from none with so many trajectories; below 1 where no D leaves so little.
         """
         e = math.sqrt(self.second_moment)
         if e <= HARMLESS or self.second_moment < self.resolution:
@@ -107,20 +134,20 @@ def noise_errors(
 def errors_of(states: Iterable[State], denoiser: Denoiser, batch: Batch, generator: torch.Generator) -> NoiseErrors:
     """The errors at states of trajectories, sigma > 0, seen by a denoiser that real data of the batch calibrate."""
     found = [
-        (state.sigma, *_error(denoiser, state.x, state.sigma, batch, generator)) for state in states if state.sigma > 0
+        (state.sigma, *_read(denoiser, state.x, state.sigma, batch, generator)) for state in states if state.sigma > 0
     ]
-    if not np.isfinite(found).all():
+    levels, seen, known = zip(*found, strict=True)
+    if not np.isfinite([seen, known]).all():
         raise NotFinite("the trajectories of this model are not finite: train longer, or use a larger --dimension")
-    levels, bias, excess, noise = zip(*found, strict=True)
     N = float(free_coordinates(batch.values, batch.mask).double().mean())
-    return NoiseErrors(N, len(batch), levels, bias, excess, noise)
+    return NoiseErrors(N, levels, np.stack(seen), np.stack(known))
 
 
 @torch.no_grad()
-def _error(
+def _read(
     denoiser: Denoiser, x: Tensor, sigma: float, batch: Batch, generator: torch.Generator
-) -> tuple[float, float, float]:
-    """Bias and excess variance of the error of the noise in x, and the standard deviation of the instrument."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """log of the variance of the noise over sigma^2 as the instrument reads it: in x, and in noise of that variance."""
     real = batch.values.to(x)
     curve, exact = [], np.zeros(0)
     for response in RESPONSES:
@@ -134,9 +161,7 @@ def _error(
     def noise_in(removed: np.ndarray) -> np.ndarray:
         return np.asarray(np.interp(removed, rising, np.log(RESPONSES)))
 
-    seen, known = noise_in(_removed(denoiser, x, sigma, batch)), noise_in(exact)
-    excess = float(seen.var(ddof=1) - known.var(ddof=1))
-    return float(seen.mean() - known.mean()), excess, float(known.std(ddof=1))
+    return noise_in(_removed(denoiser, x, sigma, batch)), noise_in(exact)
 
 
 def _removed(denoiser: Denoiser, x: Tensor, sigma: float, batch: Batch) -> np.ndarray:

@@ -20,35 +20,59 @@ from torch import Tensor
 
 from pfgm_science.cells import Cells
 from pfgm_science.distance import Distance
-from pfgm_science.errors import NotFinite
+from pfgm_science.errors import ConfigError, NotFinite
 from pfgm_science.figures import MUTED, label, new_figure
-from pfgm_science.model import Drawing, Model
+from pfgm_science.model import EVALUATIONS, Drawing, Model
 from pfgm_science.noise import normal
 from pfgm_science.progress import Watch, silent
 from pfgm_science.report import Cell, Figure, Report, Section, Table
-from pfgm_science.solvers import Denoise, Solver, State, Trig2M
+from pfgm_science.solvers import DEFAULT, FIXED, Denoise, Solver, State, Trig2M, solver_named
 from pfgm_science.spread import mean_and_spread, named, written
 
 Disturb = Callable[[Tensor, float], Tensor]
 
 
 @dataclass(frozen=True)
-class Disturbed:
-    """A solver, before each of whose steps something is done to the state. disturb(x, sigma) gives another x."""
+class _Around:
+    """What solvers share that do something beside the steps of another one."""
 
     solver: Solver
-    disturb: Disturb
-    name: ClassVar[str] = "disturbed"
 
     @property
     def order(self) -> int:
         return self.solver.order
 
+    def steps(self, evaluations: int) -> int:
+        return self.solver.steps(evaluations)
+
+
+@dataclass(frozen=True)
+class Disturbed(_Around):
+    """A solver, before each of whose steps something is done to the state. disturb(x, sigma) gives another x."""
+
+    disturb: Disturb
+    name: ClassVar[str] = "disturbed"
+
     def step(self, denoise: Denoise, state: State, sigma: float) -> State:
         return self.solver.step(denoise, replace(state, x=self.disturb(state.x, state.sigma)), sigma)
 
-    def steps(self, evaluations: int) -> int:
-        return self.solver.steps(evaluations)
+
+@dataclass(frozen=True)
+class Stored(_Around):
+    """A solver whose state is kept in a number format: where it starts, and where each step ends, the last one too.
+
+    What a step computes on its way, and what the solver remembers of answers before, keep all their digits.
+    """
+
+    dtype: torch.dtype
+    name: ClassVar[str] = "stored"
+
+    def step(self, denoise: Denoise, state: State, sigma: float) -> State:
+        after = self.solver.step(denoise, self._stored(state), sigma)
+        return self._stored(after)
+
+    def _stored(self, state: State) -> State:
+        return replace(state, x=state.x.to(self.dtype).to(state.x.dtype))
 
 
 def step_errors(alpha: float, generator: torch.Generator) -> Disturb:
@@ -59,11 +83,6 @@ def step_errors(alpha: float, generator: torch.Generator) -> Disturb:
         return x + alpha * sigma * error * (x != 0)  # what is exactly 0 is beside the mask, and stays there
 
     return disturb
-
-
-def rounded(dtype: torch.dtype) -> Disturb:
-    """The state as a number format holds it."""
-    return lambda x, sigma: x.to(dtype).to(x.dtype)
 
 
 def quantised(model: Model, bits: int) -> Model:
@@ -105,39 +124,45 @@ Met = tuple[Model, Drawing]
 class Trouble:
     """Something that can go wrong. strengths: how much, from little to much; unit: of a strength, in words.
 
-    met(model, strength, seed): the model and the way of drawing that have met it.
+    met(model, strength, how): the model and the way of drawing that have met it, in place of the model drawn as `how`
+    says.
     """
 
     name: str
     unit: str
     strengths: tuple[float, ...]
-    met: Callable[[Model, float, int], Met]
+    met: Callable[[Model, float, Drawing], Met]
 
 
-def _drawn_by(model: Model, disturb: Disturb) -> Met:
-    """The solver that draws where none is named, disturbed, on the grid that it has."""
-    grid = "karras" if model.bends is None else "fitted"
-    return model, {"solver": Disturbed(Trig2M(model.denoiser.sigma_data), disturb), "grid": grid}
+def _within(model: Model, how: Drawing, around: Callable[[Solver], Solver]) -> Met:
+    """The solver that draws within another one, on the grid that it has (see Model.sample)."""
+    given = how.get("solver")
+    solver = solver_named(DEFAULT if given is None else given)
+    if isinstance(solver, Trig2M) and solver is not given:
+        solver = Trig2M(model.denoiser.sigma_data)
+    grid = "fitted" if given is None and model.bends is not None else "karras"
+    return model, {"solver": around(solver), "grid": grid}
 
 
-def _step_errors(model: Model, alpha: float, seed: int) -> Met:
-    return _drawn_by(model, step_errors(alpha, torch.Generator().manual_seed(seed)))
+def _step_errors(model: Model, alpha: float, how: Drawing) -> Met:
+    disturb = step_errors(alpha, torch.Generator().manual_seed(how.get("seed", 0)))
+    return _within(model, how, lambda solver: Disturbed(solver, disturb))
 
 
-def _few_steps(model: Model, evaluations: float, seed: int) -> Met:
+def _few_steps(model: Model, evaluations: float, how: Drawing) -> Met:
     return model, {"evaluations": round(evaluations)}
 
 
-def _coarse_state(model: Model, digits: float, seed: int) -> Met:
-    return _drawn_by(model, rounded(SIGNIFICANDS[round(digits)]))
+def _coarse_state(model: Model, digits: float, how: Drawing) -> Met:
+    return _within(model, how, lambda solver: Stored(solver, SIGNIFICANDS[round(digits)]))
 
 
-def _coarse_weights(model: Model, bits: float, seed: int) -> Met:
+def _coarse_weights(model: Model, bits: float, how: Drawing) -> Met:
     return quantised(model, round(bits)), {}
 
 
-def _noisy_weights(model: Model, strength: float, seed: int) -> Met:
-    return perturbed(model, strength, seed), {}
+def _noisy_weights(model: Model, strength: float, how: Drawing) -> Met:
+    return perturbed(model, strength, how.get("seed", 0)), {}
 
 
 SIGNIFICANDS = {24: torch.float32, 11: torch.float16, 8: torch.bfloat16}  # bits of each, the implied one included
@@ -158,7 +183,7 @@ def distance_under(
     trouble: Trouble | None, strength: float, model: Model, distance: Distance, count: int, how: Drawing
 ) -> float:
     """The distance to data of `count` samples that met a trouble; inf where some are not finite. None: no trouble."""
-    changed, way = (model, Drawing()) if trouble is None else trouble.met(model, strength, how.get("seed", 0))
+    changed, way = (model, Drawing()) if trouble is None else trouble.met(model, strength, how)
     try:
         return distance(changed, count, how | way)
     except NotFinite:
@@ -174,21 +199,34 @@ def measure(
     seeds: Sequence[int] = (0, 1, 2),
     count: int = 500,
     evaluations: int | None = None,
+    solver: str | None = None,
     watch: Watch = silent,
 ) -> None:
     """Fill cells (trouble, strength, D, seed) with the distance to data; what is there is not measured again.
 
     subjects: D -> the model that is drawn at it; one model may stand at several. The same seed draws the same noise at
-    every D and strength.
+    every D and strength. solver: one of FIXED by name, the one that draws where none is named if None; errors come
+    before each of its steps: 18 of "heun" in 35 evaluations, as the authors have it, 35 of the other. Raises
+    ConfigError for other solvers, which draw noise of their own or choose their steps by what they meet.
     """
+    drawn_by(solver, evaluations)
     met: list[tuple[Trouble | None, float]] = [(None, 0.0), *((t, s) for t in troubles for s in t.strengths)]
     for seed, (trouble, strength), (D, model) in product(seeds, met, subjects.items()):
         name = NONE if trouble is None else trouble.name
         key = {"trouble": name, "strength": strength, "D": D, "seed": seed}
         with watch(f"{name} {strength:g}, D = {D:g}, seed {seed}") as update:
-            how = Drawing(seed=seed, dimension=D, evaluations=evaluations, on_state=update)
+            how = Drawing(seed=seed, dimension=D, evaluations=evaluations, solver=solver, on_state=update)
             figures = partial(_figures, trouble, strength, model, distance, count, how)
             cells.cell(key, figures)
+
+
+def drawn_by(solver: str | None, evaluations: int | None) -> str:
+    """The solver in words, with its steps; ConfigError for one that no trouble can meet."""
+    name = DEFAULT if solver is None else solver
+    if name not in FIXED:
+        raise ConfigError(f"solver {name!r} meets no troubles; there are {', '.join(FIXED)}")
+    asked = EVALUATIONS if evaluations is None else evaluations
+    return f"{name}, {FIXED[name].steps(asked)} steps in {asked} evaluations"
 
 
 def _figures(

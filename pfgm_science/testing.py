@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,14 +20,19 @@ from torch import Tensor, nn
 from pfgm_science import adapters
 from pfgm_science.adapters import Adapter
 from pfgm_science.batch import Batch
+from pfgm_science.cells import Cells
 from pfgm_science.condition import ConditionSpec
 from pfgm_science.config import RunConfig
 from pfgm_science.constraints import Known
 from pfgm_science.data import Dataset
+from pfgm_science.dimension import sweep
+from pfgm_science.distance import Distance
 from pfgm_science.editing import interpolate, vary
 from pfgm_science.errors import BadRecord, ConfigError, DataError, PfgmError
 from pfgm_science.likelihood import log_likelihood
-from pfgm_science.model import GRIDS, Guidance, Model, configure, fit, load, nest
+from pfgm_science.model import GRIDS, Guidance, Model, configure, encoded, fit, load, nest
+from pfgm_science.noise_error import noise_errors
+from pfgm_science.robustness import TROUBLES, measure
 from pfgm_science.solvers import SOLVERS, is_fixed
 
 SPECS = (ConditionSpec("kind", "class", 2, ("a", "b")), ConditionSpec("size", "vector", 3))
@@ -398,6 +404,21 @@ class AdapterContract:
     def test_likelihoods_are_finite(self, trained: Model) -> None:
         found = log_likelihood(trained, self.objects(12)[:3], steps=4, probes=2)
         assert found.value.shape == (3,) and bool(np.isfinite(found.value).all())
+
+    def test_distances_to_data_are_measured_at_several_dimensions(self, trained: Model, tmp_path: Path) -> None:
+        """What `pfgm find-d` and `pfgm robustness` measure, of a network that has not learned its D."""
+        data = Dataset(self.objects(20), {"kind": ["a", "b"] * 10, "size": np.linspace(0, 1, 60).reshape(20, 3)})
+        diffusion = replace(trained, config=replace(trained.config, dimension=math.inf))
+        distance = Distance(data)
+        few: dict[str, Any] = {"seeds": (0,), "count": 4, "evaluations": 2}
+        curve = sweep(diffusion, distance, Cells(tmp_path / "find-d.json"), dimensions=(64, math.inf), **few)
+        assert set(curve.values) == {64, math.inf}
+        batch = encoded(diffusion.adapter, data.take(np.arange(8)), diffusion.specs)
+        assert math.isfinite(noise_errors(diffusion, batch, evaluations=2).second_moment)
+        troubles = [replace(trouble, strengths=trouble.strengths[-1:]) for trouble in TROUBLES.values()]
+        cells = Cells(tmp_path / "robustness.json")
+        measure({math.inf: diffusion}, distance, cells, troubles=troubles, **few)
+        assert {cell["key"]["trouble"] for cell in cells.cells} == {"none", *TROUBLES}
 
     def fresh(self, adapter: Adapter) -> nn.Module:
         """The tiny network with reproducible weights."""

@@ -146,13 +146,41 @@ def test_seen_levels_are_those_of_the_draw_and_are_told() -> None:
     sigma = full(kappa, 2.0)
     x = d * randn(8, N) + (sigma / kappa.sqrt())[:, None] * randn(8, N, seed=1)
     network = Recorder()
-    denoiser = Preconditioned(network, d, D=D, preconditioning="seen")
+    denoiser = Preconditioned(network, d, radius=1.05 * d, D=D, preconditioning="seen")
     torch.testing.assert_close(denoiser.level(x, sigma), sigma / kappa.sqrt(), rtol=0.03, atol=0)
     denoiser(x, sigma)
     assert network.seen is not None and network.seen[2] is not None
     told = network.seen[2][SEEN]
     torch.testing.assert_close(told[:, 0].double(), (denoiser.level(x, sigma) / sigma).log(), rtol=1e-5, atol=1e-6)
     assert Preconditioned(Recorder(), d, preconditioning="seen").level(x, sigma).tolist() == sigma.tolist()  # D = inf
+
+
+@pytest.mark.parametrize("D", [1.0, 4.0, 64.0])
+@pytest.mark.parametrize("share", [0.003, 0.01, 0.1, 1.0, 10.0])
+def test_sizes_of_data_are_not_taken_for_noise(D: float, share: float) -> None:
+    """Data whose squares differ by a third of their mean: the log of the level is off by no more than that of sigma.
+
+    "edm" is that of sigma, but where x lies too far out for it. Far above the data the noise itself is seen.
+    """
+    N, sizes = 64, torch.linspace(0.4, 1.6, 4000, dtype=F64)
+    y = randn(4000, N) * sizes.sqrt()[:, None]
+    radius, d = float(y.square().mean(1).max().sqrt()), float(y.square().mean().sqrt())
+    kappa = torch.exp(StudentT(D).log_kappa(len(y), generator=torch.Generator().manual_seed(1)))
+    sigma, level = full(y, share * d), share * d / kappa.sqrt()
+    x = y + level[:, None] * randn(4000, N, seed=2)
+
+    def off(name: str) -> float:
+        denoiser = Preconditioned(Recorder(), d, radius=radius, D=D, preconditioning=name)
+        return float((denoiser.level(x, sigma) / level).log().square().mean().sqrt())
+
+    assert off("seen") < 1.02 * off("edm")
+    if share == 10:
+        assert off("seen") < 0.1
+
+
+def test_nothing_is_seen_where_the_sizes_of_data_are_not_known() -> None:
+    x, sigma = 9 * randn(5, 4), torch.full((5,), 2.0, dtype=F64)
+    assert torch.equal(Preconditioned(Recorder(), 0.5, D=4.0, preconditioning="seen").level(x, sigma), sigma)
 
 
 def test_the_loss_weight_asks_for_unit_output() -> None:

@@ -21,16 +21,17 @@ from pfgm_science import cli
 from pfgm_science import search as search_module
 from pfgm_science.batch import Batch
 from pfgm_science.cells import Cells
-from pfgm_science.dimension import ANALYSIS, DIMENSIONS, WAYS, Curve, agreement, page, regret, sweep
+from pfgm_science.dimension import ANALYSIS, DIMENSIONS, WAYS, Curve, agreement, page, regret, sweep, told
 from pfgm_science.distance import MEASURES, Distance
 from pfgm_science.errors import ConfigError, NotFinite
 from pfgm_science.exact import Gaussian
 from pfgm_science.model import fit
 from pfgm_science.noise import StudentT
-from pfgm_science.noise_error import HARMLESS, NoiseErrors, _error, errors_of, noise_errors
+from pfgm_science.noise_error import HARMLESS, NoiseErrors, errors_of, noise_errors
 from pfgm_science.progress import Update, Watch, silent
 from pfgm_science.report import render
 from pfgm_science.robustness import TROUBLES
+from pfgm_science.schedule import karras
 from pfgm_science.search import Search
 from pfgm_science.solvers import State
 
@@ -60,9 +61,45 @@ def test_what_is_told_apart_may_lie_between() -> None:
 
 
 def test_seeds_are_compared_with_their_own_kind() -> None:
-    # A spread of 10 over seeds that all D share hides nothing.
-    found = curve({8: [1.0, 11.0, 21.0], 64: [1.5, 11.4, 21.6]})
+    # A spread by a factor of 10 over seeds that all D share hides nothing.
+    found = curve({8: [1.0, 10.0, 100.0], 64: [1.5, 14.0, 160.0]})
     assert found.alike == [8]
+
+
+def test_distances_that_may_be_negative_are_compared_as_they_are() -> None:
+    """A kernel distance is 0 on average where nothing differs."""
+    found = curve({8: [0.9, 1.0, 1.1], 64: [-0.01, 0.02, 0.01], INF: [0.01, -0.02, 0.0]})
+    assert found.best == INF and found.alike == [64, INF]
+
+
+@pytest.mark.parametrize("wild", [[40.0, 400.0, 4000.0], [9.0, 13.0, 11.0]])
+def test_a_wild_dimension_far_off_hides_nothing(wild: list[float]) -> None:
+    calm = {8: [3.0, 3.1, 3.05], 64: [1.0, 1.05, 1.02], INF: [2.0, 2.1, 2.05]}
+    for seeds in (2, 3):
+        found = curve({2: wild[:seeds], **{D: values[:seeds] for D, values in calm.items()}})
+        assert found.alike == [64], seeds
+
+
+def test_two_seeds_tell_apart_what_differs_by_much() -> None:
+    """Seven D, distances that spread by a tenth of their size: thrice as far is told apart, a tenth more is not."""
+    rng = np.random.default_rng(0)
+    at = np.array([1.0, 1.1, 2.0, 3.0, 4.0, 6.0, 9.0])
+    alike = []
+    for _ in range(200):
+        x = at[:, None] * np.exp(0.1 * rng.standard_normal((7, 2)))
+        alike += curve({2.0**k: row.tolist() for k, row in enumerate(x)}).alike
+    assert alike.count(2.0) > 180
+    assert alike.count(8.0) < 40
+
+
+def test_a_dimension_that_is_as_good_but_wilder_is_alike_in_nine_of_ten_cases() -> None:
+    """Its own spread counts: five times that of the others."""
+    rng = np.random.default_rng(0)
+    right = 0
+    for _ in range(400):
+        x = 10 + rng.standard_normal((5, 3)) * [[0.3], [0.3], [0.3], [0.3], [1.5]]
+        right += 16.0 in curve({2.0**k: row.tolist() for k, row in enumerate(x)}).alike
+    assert right >= 350
 
 
 def test_equal_dimensions_are_alike_in_95_of_100_cases() -> None:
@@ -114,11 +151,12 @@ def test_wrong_noise_is_measured(variance: float, bias: float) -> None:
     y = torch.randn(400, 256, generator=generator, dtype=torch.float64)
     noise = torch.randn(400, 256, generator=generator, dtype=torch.float64)
     denoiser = Gaussian(torch.ones(256, dtype=torch.float64), INF)
-    found, excess, instrument = _error(denoiser, y + 3 * math.sqrt(variance) * noise, 3.0, Batch(y), generator)
+    state = State(y + 3 * math.sqrt(variance) * noise, 3.0)
+    found = errors_of([state], denoiser, Batch(y), generator)
     # One trajectory tells its noise to about sqrt(2/256) = 0.09; 400 to 0.005. The curve is drawn through few points.
-    assert found == pytest.approx(bias, abs=0.03)
-    assert abs(excess) < 0.08**2
-    assert instrument == pytest.approx(math.sqrt(2 / 256), rel=0.3)
+    assert found.bias[0] == pytest.approx(bias, abs=0.03)
+    assert abs(found.excess[0]) < 0.08**2
+    assert found.noise[0] == pytest.approx(math.sqrt(2 / 256), rel=0.3)
 
 
 def test_noise_of_the_family_is_found_to_vary_by_its_D() -> None:
@@ -126,10 +164,10 @@ def test_noise_of_the_family_is_found_to_vary_by_its_D() -> None:
     y = torch.randn(1000, 512, generator=generator, dtype=torch.float64)
     x = StudentT(50.0).perturb(y, 3.0, generator=generator)
     denoiser = Gaussian(torch.ones(512, dtype=torch.float64), INF)
-    bias, excess, noise = _error(denoiser, x, 3.0, Batch(y), generator)
+    found = errors_of([State(x, 3.0)], denoiser, Batch(y), generator)
     # log(1 / kappa) has mean log(25) - psi(25) = 0.020 and standard deviation sqrt(psi1(25)) = 0.202 at D = 50.
-    assert (bias, math.sqrt(excess)) == pytest.approx((0.020, 0.202), abs=0.03)
-    assert NoiseErrors(512, 1000, (3.0,), (bias,), (excess,), (noise,)).first_guess == pytest.approx(48, abs=14)
+    assert (found.bias[0], found.spread[0]) == pytest.approx((0.020, 0.202), abs=0.03)
+    assert found.first_guess == pytest.approx(48, abs=14)
 
 
 def test_no_errors_are_forgiven_at_every_dimension() -> None:
@@ -150,10 +188,46 @@ def test_no_errors_are_forgiven_at_every_dimension() -> None:
     assert found(256, 1.1).dimension == pytest.approx(12, abs=4)
 
 
+def test_trajectories_without_errors_suggest_no_dimension() -> None:
+    """The errors of the instrument along one trajectory are alike: for Gaussian data the same at every level.
+
+    25 sets of 64 exact trajectories: each suggests a D by chance once in 40 times, more than three of them do once in
+    300 seeds. The resolution is two standard deviations of what is found, which 25 draws tell to 14%.
+    """
+    denoiser, levels, found = Gaussian(torch.ones(64, dtype=torch.float64), INF), karras(18)[:-1].tolist(), []
+    for seed in range(25):
+        generator = torch.Generator().manual_seed(seed)
+        y, z = (torch.randn(64, 64, generator=generator, dtype=torch.float64) for _ in range(2))
+        states = [State(math.sqrt(s**2 + 1) * z, s) for s in levels]  # how x flows where the data are N(0, 1)
+        found.append(errors_of(states, denoiser, Batch(y), generator))
+    assert sum(math.isfinite(errors.dimension) for errors in found) <= 3
+    deviation = np.std([errors._second_moment for errors in found], ddof=1)
+    assert np.mean([errors.resolution for errors in found]) == pytest.approx(2 * deviation, rel=0.4)
+
+
+def errors_of_size(bias: float, deviation: float, N: float = 100) -> NoiseErrors:
+    """Two levels, a thousand trajectories, an instrument that is exact."""
+    each = np.tile([-deviation, deviation], 500)
+    return NoiseErrors(N, (1.0, 0.1), np.stack([bias + each, each - bias]), np.zeros((2, 1000)))
+
+
 def test_the_suggested_dimension_leaves_a_harmless_share_of_the_error() -> None:
-    found = NoiseErrors(100, 10**9, (1.0, 0.1), (0.3, -0.3), (0.16, 0.16), (0.1, 0.1))
+    found = errors_of_size(0.3, 0.4)
     D = found.dimension
-    assert 0.5 * D / (100 + D) == pytest.approx(HARMLESS)
+    assert 0.5 * D / (100 + D) == pytest.approx(HARMLESS, rel=1e-3)
+
+
+def test_errors_along_the_way_are_told_as_what_they_are() -> None:
+    said = told(errors_of_size(0.3, 0.4))
+    assert "off by 50%" in said and "the steps alone" in said and "D up to 3.1 would correct" in said
+    assert "no D would correct that at N = 2" in told(errors_of_size(0.3, 0.4, N=2))  # D = 0.06 is none
+    assert "off by 1%, which needs no correction" in told(errors_of_size(0.0, 0.01))
+    luck = np.random.default_rng(0).standard_normal((2, 2, 100))
+    assert "cannot be told from none" in told(NoiseErrors(100, (1.0, 0.1), *luck))
+    few = replace(curve({8: [1.0, 1.1], 64: [2.0, 2.2]}), errors=errors_of_size(0.3, 0.4, N=2))
+    written = json.loads(json.dumps(few.to_json(), allow_nan=False))
+    assert written["errors along the way"]["corrected up to"] is None
+    assert "The curve above decides" in render(page(few, "Which D?", {}))
 
 
 def test_analysis_of_a_model(tmp_path: Path) -> None:
@@ -289,9 +363,31 @@ def test_command_on_data(pfgm: Pfgm, tmp_path: Path, way: str) -> None:
     answer = pfgm(*words, *more)
     assert answer.code == 0, answer.err
     assert "best D = " in answer.out and ("errors along the way" in answer.out) == (way == "analysis")
-    assert json.loads((tmp_path / "result.json").read_text())["way"] == way
-    assert "Distance against D" in (tmp_path / "report.html").read_text()
+    assert json.loads((tmp_path / way / "result.json").read_text())["way"] == way
+    assert "Distance against D" in (tmp_path / way / "report.html").read_text()
     assert pfgm(*words, *more).out == answer.out
+
+
+def test_ways_stand_beside_each_other(pfgm: Pfgm, tmp_path: Path) -> None:
+    words = ["find-d", "vectors", "moons", "--steps", 8, "--dimensions", "8,64,inf", "--count", 20, "--seeds", 1]
+    words += ["--evaluations", 4, "--set", "network.width=8", "--out", tmp_path]
+    assert pfgm(*words).code == 0
+    before = {path: path.read_bytes() for path in sorted(tmp_path.rglob("*.*")) if path.is_file()}
+    other = pfgm(*words, "--way", "analysis")
+    assert other.code == 0, other.err
+    assert {path: path.read_bytes() for path in before} == before
+    assert {path.parent.name for path in tmp_path.rglob("cells.json")} == {"one-network", "analysis"}
+
+
+def test_settings_that_a_way_cannot_have_are_refused_before_data_are_read(pfgm: Pfgm, tmp_path: Path) -> None:
+    words = ["find-d", "vectors", tmp_path / "absent.csv", "--set"]
+    seen = pfgm(*words, "preconditioning=seen")
+    assert seen.code == 2 and "find-d trains one network for every D" in seen.err and "--way search" in seen.err
+    assert "dimension_range" not in seen.err
+    matched = pfgm(*words, "preconditioning=matched", "--way", "search")
+    assert matched.code == 2 and "D = 2" in matched.err  # which would be the last to be trained
+    unknown = pfgm(*words, "preconditioning=none")
+    assert unknown.code == 2 and "edm, matched, seen" in unknown.err
 
 
 def test_command_on_a_run(pfgm: Pfgm, tmp_path: Path) -> None:
