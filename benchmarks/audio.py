@@ -32,10 +32,11 @@ from modalities.audio.adapter import Audio
 from modalities.audio.classifier import WEIGHTS, Classifier, train_classifier
 from modalities.audio.classifier import shipped as shipped_classifier
 from modalities.audio.classifier import shipped_names as shipped_classifiers
+from modalities.audio.levels import level_db
 from modalities.audio.mending import Part, blended
 from modalities.audio.metrics import Reference, log_spectral_distance, snr_db
 from modalities.audio.objects import Clip
-from modalities.audio.pitch import Tones
+from modalities.audio.pitch import Tones, contour
 from pfgm_science.data import Dataset
 from pfgm_science.errors import PfgmError
 from pfgm_science.metrics import frechet_distance
@@ -67,6 +68,7 @@ CLASSIFIERS: dict[str, dict[str, Any]] = {
     "syllables": {},
     "drums": {"rate": 16000, "seconds": 1.024, "epochs": 60},
 }
+TOLD: dict[str, Any] = _SHORT | {"steps": 1000}  # with tones, to which a pitch and a loudness are told
 GAP, GAP_EVALUATIONS, FILLED = (0.1, 0.15), 140, 200  # seconds; of 35 steps that are taken four times; clips
 BEST = 150.0  # dB, of what is the same to the last bit
 
@@ -75,6 +77,7 @@ EXAMPLES = """  pfgm benchmark audio representations   MDCT, STFT, log-mel, wave
   pfgm benchmark audio sweep --data drums
   pfgm benchmark audio headline          the long run and the floor
   pfgm benchmark audio gaps              50 ms filled in, beside a straight line and silence
+  pfgm benchmark audio control           tones of a pitch and a loudness that are asked for
   pfgm benchmark audio speed             samples a second at 35, 18 and 10 evaluations
   pfgm benchmark audio listen            a page with players: classes, a row per D and per number of steps
   pfgm benchmark audio classifier        train the frozen judge of classes again
@@ -151,6 +154,46 @@ def gaps(arguments: argparse.Namespace) -> None:
     for seed, (name, way) in product(range(3), FILLERS.items()):
         table.cell({"way": name, "seed": seed}, partial(_filled, arguments, task, way, seed))
     print(tables.render(table.path.stem, arguments.results))
+
+
+def control(arguments: argparse.Namespace) -> None:
+    """Tones of a pitch and a loudness that are asked for, by what is measured of them, beside fresh tones."""
+    table = Table("audio-control", arguments.results)
+    table.describe(
+        {"data": "tones", "training": TOLD, "evaluations": EVALUATIONS},
+        again=arguments.again,
+        command="pfgm benchmark audio control",
+        machine=machine(arguments.device),
+    )
+    for seed in range(3):
+        fresh = Audio().dataset(f"tones:seed={1000 + seed}")
+        asked = fresh.take(np.flatnonzero(np.asarray(fresh.condition["label"]) == "flat")[:FILLED])
+        table.cell({"drawn": "fresh tones", "seed": seed}, partial(_followed, asked.objects, asked))
+        table.cell({"drawn": "the model", "seed": seed}, partial(_told, arguments, asked, seed))
+    print(tables.render(table.path.stem, arguments.results))
+
+
+def _told(arguments: argparse.Namespace, asked: Dataset, seed: int) -> dict[str, float]:
+    settings = TOLD | {"dimension": DIMENSION}
+    model = trained(arguments, "tones-control", Audio(), Audio().dataset("tones"), settings)
+    return _followed(model.sample(len(asked), seed=1000 + seed, condition=asked.condition), asked)
+
+
+def _followed(clips: Sequence[Clip], asked: Dataset) -> dict[str, float]:
+    """How far clips of steady pitch are from what was asked for: medians in semitones and in dB, and how many are near.
+
+    The pitch of a clip is the median of its voiced frames, by YIN.
+    """
+    found = [contour(clip.plain, clip.rate) for clip in clips]
+    heard = np.array([np.median(np.log2(F0[voiced] / 220)) if voiced.any() else math.inf for F0, voiced in found])
+    pitch, loudness = (np.asarray(asked.condition[name])[:, 0] for name in ("pitch", "loudness"))
+    semitones = np.abs(12 * (heard - pitch))
+    level = np.array([level_db(clip.plain) for clip in clips])
+    return {
+        "semitones": float(np.median(semitones)),
+        "within half a semitone": float((semitones < 0.5).mean()),
+        "dB": float(np.median(np.abs(level - 10 * loudness))),
+    }
 
 
 def speed(arguments: argparse.Namespace) -> None:
@@ -463,6 +506,7 @@ STUDIES: dict[str, Callable[[argparse.Namespace], None]] = {
     "sweep": sweep,
     "headline": headline,
     "gaps": gaps,
+    "control": control,
     "speed": speed,
     "listen": listen,
     "classifier": classifier,

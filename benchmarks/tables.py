@@ -683,6 +683,15 @@ def audio_gaps(name: str, judge: str) -> Callable[[Path], str]:
     return made
 
 
+def audio_control(results: Path) -> str:
+    """Tones of a pitch and a loudness that are asked for, over seeds."""
+    table = Table("audio-control", results)
+    drawn = dict.fromkeys(cell["key"]["drawn"] for cell in table.cells)
+    figures = ("semitones", "within half a semitone", "dB")
+    rows = [[who, *(_over_seeds(table, figure, 3, drawn=who) for figure in figures)] for who in drawn]
+    return markdown(["tones", "pitch off, semitones", "within half a semitone", "level off, dB"], rows)
+
+
 def structures(results: Path) -> str:
     """RNAs to a target structure: a row a strength, over seeds."""
     table = Table("rna-structures", results)
@@ -789,6 +798,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "dimension-digits": digits_by_dimension,
     "dimension-agreement": lambda results: markdown(agreement.HEADER, agreement.rows(results)),
     "audio-gaps": audio_gaps("audio-gaps", "speech"),
+    "audio-control": audio_control,
     "audio-gaps-drums": audio_gaps("audio-gaps-drums", "effects"),
     **{f"rna-{study}": sequences(f"rna-{study}", RNA_FIGURES) for study in RNA_STUDIES},
     "designs": designs,

@@ -88,6 +88,17 @@ def test_operations_are_those_of_the_layers(tones: Dataset) -> None:
     assert counted == 2048 * (1 * 4 + 4 * 8 * 3 + 4 * 8 + 4 * 4 + 4 * 1) + 2 * 16 * 16 + 16 * 4
 
 
+def test_what_is_asked_for_is_what_fresh_tones_have(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audio, "TOLD", audio.TOLD | {"steps": 2, "batch_size": 4, "network": NETWORK})
+    table = run("control", tmp_path)
+    fresh = table.find({"drawn": "fresh tones", "seed": 0})
+    model = table.find({"drawn": "the model", "seed": 0})
+    assert fresh is not None and model is not None
+    assert fresh["semitones"] < 0.1 and fresh["dB"] < 0.1 and fresh["within half a semitone"] > 0.9
+    assert model["semitones"] > 1  # of two steps of training
+    assert "| fresh tones |" in tables.render("audio-control", tmp_path)
+
+
 def test_gaps_are_filled_and_the_rest_is_kept(tmp_path: Path) -> None:
     table = run("gaps", tmp_path)
     assert len(table.cells) == 9
