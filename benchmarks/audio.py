@@ -199,23 +199,14 @@ def _followed(clips: Sequence[Clip], asked: Dataset) -> dict[str, float]:
 def speed(arguments: argparse.Namespace) -> None:
     """Samples a second, and seconds of sound a second, at several numbers of evaluations, with their quality.
 
-    What the headline has measured already, at its own number of evaluations, is taken from there.
+    All in one go, so that the machine is as busy with each.
     """
-    table = _table("speed", arguments, LONG[arguments.data])
-    known = Table(table.path.stem.replace("speed", "headline"), arguments.results)
-    for evaluations, seed in product((35, 18, 10), range(3)):
-        there = known.find({"D": DIMENSION, "guidance": 1.0, "seed": seed}) if evaluations == EVALUATIONS else None
-        table.cell({"evaluations": evaluations, "seed": seed}, partial(_at_speed, arguments, seed, evaluations, there))
+    table, task = _table("speed", arguments, LONG[arguments.data]), task_named(arguments.data)
+    for seed, evaluations in product(range(3), (35, 18, 10)):
+        key = {"evaluations": evaluations, "seed": seed}
+        if table.find(key) is None:
+            table.cell(key, partial(task.measure, headline_model(arguments), seed, evaluations=evaluations))
     print(tables.render(table.path.stem, arguments.results))
-
-
-def _at_speed(
-    arguments: argparse.Namespace, seed: int, evaluations: int, known: dict[str, Any] | None
-) -> dict[str, Any]:
-    """Figures of samples of the long run, or those that are known."""
-    if known is not None:
-        return known
-    return task_named(arguments.data).measure(headline_model(arguments), seed, evaluations=evaluations)
 
 
 def listen(arguments: argparse.Namespace) -> None:
