@@ -135,10 +135,11 @@ def headline(arguments: argparse.Namespace) -> None:
     """The long run, and what is real in its place."""
     table, task = _table("headline", arguments, LONG[arguments.data]), task_named(arguments.data)
     _floor(table, task)
-    for guidance, seed in product((1.0, GUIDED), range(3)):
-        key = {"D": DIMENSION, "guidance": guidance, "seed": seed}
+    ways: list[dict[str, Any]] = [{"guidance": 1.0}, {"guidance": GUIDED}, {"guidance": 1.0, "finished": True}]
+    for how, seed in product(ways, range(3)):
+        key = {"D": DIMENSION, **how, "seed": seed}
         if table.find(key) is None:
-            table.cell(key, partial(task.measure, headline_model(arguments), seed, guidance=guidance))
+            table.cell(key, partial(task.measure, headline_model(arguments), seed, **how))
     print(tables.render(table.path.stem, arguments.results))
 
 
@@ -310,11 +311,15 @@ class Task:
         evaluations: int = EVALUATIONS,
         guidance: float = 1.0,
         count: int = 0,
+        finished: bool = False,
     ) -> dict[str, Any]:
-        """Figures of samples, COUNT if not said, with the classes of the held-out clips."""
+        """Figures of samples, COUNT if not said, with the classes of the held-out clips.
+
+        finished: at the loudness of training, as `Model.sample` gives them; else as the network draws them.
+        """
         labels, started = self.labels(seed, count or COUNT), time.monotonic()
         with progress("sampling") as update:
-            clips = model.sample(
+            drawn = model.draw(
                 len(labels),
                 seed=1000 + seed,
                 condition={"label": labels},
@@ -323,6 +328,9 @@ class Task:
                 guidance=None if guidance == 1 else guidance,
                 on_state=update,
             )
+            adapter: Any = model.adapter
+            clips = adapter.decode(drawn)
+            clips = adapter.finished(clips) if finished else clips
         seconds = time.monotonic() - started
         sound = sum(clip.seconds for clip in clips)
         return self.judged(clips, labels, seed) | {

@@ -661,6 +661,8 @@ def _audio_row(key: Mapping[str, Any]) -> str:
         words.append(f"{key['evaluations']} evaluations")
     if key.get("guidance", 1) != 1:
         words.append(f"guidance {key['guidance']:g}")
+    if key.get("finished"):
+        words.append("at the loudness of training")
     return ", ".join(str(word) for word in words if word)
 
 

@@ -44,6 +44,7 @@ class Adapter(Protocol):
     show objects where a picture is not enough; `inspect(data)`, rows (name, what was found) of the table that `pfgm
     data check` prints; `endings`, those of files that are of this domain and of no other; `prepared(objects)`, real
     objects as the model is given them, where encoding changes more than their form, to stand beside samples;
+    `finished(objects)`, what is done to new objects of which nothing was given, with what is known of all of them;
     `alarm(generated, real)`, what is plainly wrong with samples and what to do, "" for nothing.
     """
 

@@ -260,6 +260,8 @@ class Model:
         Raises ConfigError for what this model cannot do, NotFinite when samples are not.
         """
         objects = self.adapter.decode(self.draw(count, **how))
+        if hasattr(self.adapter, "finished") and how.get("keep") is None and how.get("measurement") is None:
+            objects = self.adapter.finished(objects)
         restored = getattr(how.get("keep"), "restored", None)
         return objects if restored is None else restored(self.adapter, objects)
 

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from modalities.audio.levels import levelled
 from modalities.audio.objects import Clip, checked
 from modalities.audio.preparation import Preparation
 from modalities.audio.representations import Representation, representation_named
@@ -223,6 +224,12 @@ class Audio:
         """Clips as a model of them hears them: at its rate and loudness, trimmed, and of its length."""
         prepare = self.preparation
         return [Clip(prepare(clip), self.rate) for clip in checked(objects)]
+
+    def finished(self, objects: Any) -> list[Clip]:
+        """New clips at the loudness that all clips of training were brought to; as they are where there was none."""
+        if self.loudness is None:
+            return list(objects)
+        return [Clip(levelled(clip.plain, clip.rate, self.loudness), clip.rate) for clip in objects]
 
     def alarm(self, generated: Any, real: Any) -> str:
         """Whether samples are noise, where real clips are not: see noise.noise_alarm."""

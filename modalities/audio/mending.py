@@ -247,7 +247,8 @@ def prolong(
 ) -> list[Clip]:
     """Clips of so many seconds: the given one, or samples, continued by windows that keep the half before.
 
-    ConfigError for seconds that are there already, more than an hour, or not finite.
+    What is drawn from nothing has the loudness of training in the end, as samples have. ConfigError for seconds that
+    are there already, more than an hour, or not finite.
     """
     if not 0 < seconds <= MOST_SECONDS:
         raise ConfigError(
@@ -277,7 +278,8 @@ def prolong(
         made = _drawn(model, part, count, _at(how, turn))
         waves[:, :, window] = blended(waves[:, :, window], made, free, adapter.view.hop)
         there, turn = window.stop, turn + 1
-    return scene.clips(waves[:, :, :samples])
+    clips = scene.clips(waves[:, :, :samples])
+    return clips if clip is not None else adapter.finished(clips)
 
 
 @dataclass(frozen=True)

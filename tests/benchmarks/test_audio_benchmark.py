@@ -56,7 +56,7 @@ def run(study: str, tmp_path: Path, *words: str) -> Table:
 
 def test_the_long_run_stands_beside_what_is_real(tmp_path: Path) -> None:
     table = run("headline", tmp_path)
-    assert len(table.cells) == 3 * 2 + 3 + 1
+    assert len(table.cells) == 3 * 3 + 3 + 1
     model = table.find({"D": 512.0, "guidance": 1.0, "seed": 0})
     floor = table.find({"real": "training clips in place of samples", "seed": 0})
     assert model is not None and floor is not None

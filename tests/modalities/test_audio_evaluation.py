@@ -11,6 +11,8 @@ import pytest
 import torch
 
 from modalities.audio.adapter import Audio
+from modalities.audio.levels import sounding_db
+from modalities.audio.mending import Part
 from modalities.audio.objects import Clip
 from pfgm_science.cli import main
 from pfgm_science.data import Dataset
@@ -81,3 +83,16 @@ def test_noise_fails_an_evaluation(
     assert main(["evaluate", str(folder), "--count", "20", "--evaluations", "3", "--out", str(out)]) == 2
     assert "are noise" in capsys.readouterr().err
     assert "are noise" in (out / "report.html").read_text(encoding="utf-8")
+
+
+def test_new_sounds_have_the_loudness_of_training(run: tuple[Model, Path]) -> None:
+    """Of which nothing was given: what is kept of a given sound is not made louder or quieter."""
+    model, _ = run
+    adapter: Any = model.adapter
+    for clip in model.sample(4, evaluations=3):
+        assert sounding_db(clip.waveform, clip.rate) == pytest.approx(-23.0, abs=0.1)
+    heard = adapter.prepared([tone(0)])[0].waveform[None] / 2
+    free = torch.arange(adapter.samples) > adapter.samples // 2
+    (kept,) = model.sample(1, keep=Part(heard, free, repeats=1), evaluations=3)
+    start = adapter.samples // 4
+    torch.testing.assert_close(kept.waveform[:, :start], heard[0, :, :start], atol=1e-3, rtol=0)
