@@ -26,8 +26,8 @@ DRAWS, SEED = 2000, 0
 class Source:
     """A sweep: whose data, which table, which figure, and what else a cell's key must hold. share: more is better.
 
-    finite: what the key must hold in place of `key` where a diffusion network draws at finite D. joined: whether it
-    draws there in as many evaluations as at infinity, where it is the network that was trained there.
+    joined: whether a diffusion network draws at finite D in as many evaluations as at infinity, where it is the network
+    that was trained there.
     """
 
     data: str
@@ -35,7 +35,6 @@ class Source:
     figure: str
     share: bool = False
     key: Mapping[str, Any] = field(default_factory=dict)
-    finite: Mapping[str, Any] | None = None
     joined: bool = True
 
 
@@ -63,8 +62,7 @@ def curves(source: Source, results: Path = RESULTS) -> dict[str, Curve]:
     found = {}
     for way, name in {TRAINED: SEARCH, **CHEAP}.items():
         values: dict[float, dict[int, float]] = {}
-        finite = source.finite if way == "at-dimension" and source.finite is not None else source.key
-        cells = table.select(way=way, **finite)
+        cells = table.select(way=way, **source.key)
         if way == "at-dimension" and source.joined:
             cells = cells + table.select(way=TRAINED, D=math.inf, **source.key)
         for cell in sorted(cells, key=lambda cell: float(cell["key"]["D"])):

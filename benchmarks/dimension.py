@@ -94,17 +94,11 @@ def digits(arguments: argparse.Namespace) -> None:
         measure = partial(_measured, train)
         sweeps.sweep(table, arguments, Images(), train, settings, measure, f"{name}-", BOUNDS)
         for seed in arguments.seeds:
-            key = {"errors": "along the way", "seed": seed}
-            if table.find(key) is None:
-                run = f"{name}-dinf-seed{seed}"
-                model = trained(arguments, run, Images(), train, settings | {"dimension": math.inf, "seed": seed})
-                table.cell(key, partial(_errors, model, train, seed))
+            run, there = f"{name}-dinf-seed{seed}", settings | {"dimension": math.inf, "seed": seed}
+            diffusion = partial(trained, arguments, run, Images(), train, there)
+            table.cell({"errors": "along the way", "seed": seed}, partial(_errors, diffusion, train, seed))
             for share in TOLD:
-                key = {"told": share, "seed": seed}
-                if table.find(key) is None:
-                    run = f"{name}-dinf-seed{seed}"
-                    model = trained(arguments, run, Images(), train, settings | {"dimension": math.inf, "seed": seed})
-                    table.cell(key, partial(_measured, train, model, seed, math.inf, steer=partial(Told, share=share)))
+                table.cell({"told": share, "seed": seed}, partial(_told, diffusion, train, seed, share))
     print(tables.render("dimension-digits", arguments.results))
 
 
@@ -194,7 +188,13 @@ def _measured(
     return {"frechet": frechet_distance(real, found), "seconds": round(seconds, 2)}
 
 
-def _errors(model: Model, train: Dataset, seed: int) -> dict[str, Any]:
+def _told(diffusion: Callable[[], Model], train: Dataset, seed: int, share: float) -> dict[str, float]:
+    """Frechet distance of what a diffusion network draws that is told a share of the noise level."""
+    return _measured(train, diffusion(), seed, math.inf, partial(Told, share=share))
+
+
+def _errors(diffusion: Callable[[], Model], train: Dataset, seed: int) -> dict[str, Any]:
+    model = diffusion()
     rows = np.random.default_rng(seed).permutation(len(train))[:TRAJECTORIES]
     batch = encoded(model.adapter, train.take(rows), model.specs)
     found = noise_errors(model, batch, evaluations=EVALUATIONS, seed=seed)

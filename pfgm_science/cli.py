@@ -18,7 +18,6 @@ from types import FrameType
 from typing import NoReturn
 
 from pfgm_science.errors import PfgmError
-from pfgm_science.memory import keep_freed
 
 USER_ERROR, LEFT_OUT = 2, 3  # exit codes; see EXIT_CODES
 EXIT_CODES = """exit codes: 0 done; 1 an unexpected error; 2 a mistake that you can mend; 3 done, but records were left
@@ -35,7 +34,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     SystemExit(0) is raised after --help and --version, as by argparse.
     """
     words = list(sys.argv[1:] if argv is None else argv)
-    keep_freed()
     try:
         with _terminable():
             code = _run(words)
@@ -538,7 +536,7 @@ def _robustness(parser: Parser) -> None:
     )
     parser.add_argument(
         "--solver",
-        choices=("euler", "heun", "dpm2m", "dpm3m", "deis", "ipndm", "unipc", "trig2m"),
+        metavar="NAME",
         help="errors come before each of its steps: 35 of trig2m (default), 18 of heun, as in the paper",
     )
     _read_option(parser)

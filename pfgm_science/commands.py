@@ -33,6 +33,7 @@ from pfgm_science.data import Dataset
 from pfgm_science.errors import ConfigError, DataError, PfgmError
 from pfgm_science.files import write_bytes
 from pfgm_science.measurement import Measurement
+from pfgm_science.memory import keep_freed
 from pfgm_science.model import MODEL_FILE, Drawing, Guidance, Model, configure, fit, load
 from pfgm_science.progress import progress, silent
 from pfgm_science.solvers import DormandPrince, Solver, StochasticHeun, solver_named
@@ -47,6 +48,7 @@ SHOWN = 20  # records that are named when some are left out
 
 def prepare(threads: int | None) -> None:
     """What holds for every command."""
+    keep_freed()
     if threads is not None:
         torch.set_num_threads(threads)
 

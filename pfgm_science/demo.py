@@ -28,7 +28,6 @@ _CLASSIFIER = (
     "256 greys and margins that are nearly black. The eye does not see it; a linear classifier does."
 )
 
-
 PAGE = "index.html"
 EVALUATIONS = (5, 9, 19, 35)
 COUNT = 898  # samples that are measured: half of the digits, so that the floor can be of the same size

@@ -54,7 +54,7 @@ class Preconditioned(nn.Module):
     A network with a `codebook` gives logits in place of EDM's output, and the answer is the mean of the codewords.
     preconditioning: which s, at the D that the network is trained for. "edm": sigma, as for diffusion. "matched": the
     standard deviation that the noise has, sigma sqrt(D / (D - 2)). "seen": what x shows of its own noise, as far as
-    it shows through the data (derived, docs/physics.md, section 4; sigma where the radius is not known), of which the
+    it shows through the data (derived, docs/physics.md, section 2; sigma where the radius is not known), of which the
     network is told the ratio to sigma besides.
     """
 

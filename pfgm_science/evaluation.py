@@ -8,7 +8,7 @@ import os
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -131,8 +131,8 @@ def evaluate(
     )
     sampling_seconds = time.monotonic() - started
     adapter = model.adapter
-    seen = prepared(adapter, data.objects)
-    real, generated = adapter.features(seen), adapter.features(objects)
+    seen = replace(data, objects=prepared(adapter, data.objects))
+    real, generated = adapter.features(seen.objects), adapter.features(objects)
     size = min(count, len(data) // 2)
     rows = compare(real, generated, size=size, repeats=REPEATS, seed=seed)
 
@@ -151,14 +151,14 @@ def evaluate(
         provenance=_provenance(
             model, data, count, seed, evaluations, solver, grid, dimension, sampling_seconds, started
         ),
-        real=prepared(adapter, data.take(generator.permutation(len(data))[:count]).objects),
+        real=seen.take(generator.permutation(len(data))[:count]).objects,
         generated=objects,
         nearest=nearest,
         distances=distances,
         training=None if parts is None else parts[0].objects,
         held_out=None if parts is None else parts[1].objects,
         page=None if out is None else Path(out) / PAGE,
-        alarm=adapter.alarm(objects, seen) if hasattr(adapter, "alarm") else "",
+        alarm=adapter.alarm(objects, seen.objects) if hasattr(adapter, "alarm") else "",
     )
     if out is not None:
         _write(result, model, Path(out), None if run is None else Path(run))

@@ -256,7 +256,8 @@ class Model:
         keep=Known(objects, mask) or
         measurement=Measurement(A, z, noise), for what is known of the samples; steer(denoiser), to wrap it again, as
         in EnergyGuided; start=Start(batch, sigma); batch_size=250; graph=True, to record the whole loop as one CUDA
-        graph that is replayed for every batch; on_state(done, total), told of progress in samples times steps.
+        graph that is replayed for every batch; on_state(done, total), told of progress in samples times steps. Where
+        nothing of them is known, the adapter may finish them (see Adapter).
         Raises ConfigError for what this model cannot do, NotFinite when samples are not.
         """
         objects = self.adapter.decode(self.draw(count, **how))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -42,13 +43,20 @@ def test_a_diffusion_network_is_at_infinity_what_it_was_trained_as(tmp_path: Pat
 
 
 def test_shares_count_upside_down_and_keys_are_told_apart(tmp_path: Path) -> None:
-    source = Source("graphs", SOURCE.table, "valid", share=True, key={"n": 19}, finite={"n": 35})
+    source = Source("graphs", SOURCE.table, "valid", share=True, key={"n": 19})
     for n, better in ((19, 0.9), (35, 0.5)):
         fill(tmp_path, "trained", {8: [0.2], 64: [0.3], math.inf: [better]}, "valid", n=n)
         fill(tmp_path, "at-dimension", {8: [better - 0.1], 64: [better]}, "valid", n=n)
     found = agreement.curves(source, tmp_path)
     assert found["trained"].mean(math.inf) == pytest.approx(0.1)
-    assert [found["at-dimension"].mean(D) for D in (8, 64, math.inf)] == pytest.approx([0.6, 0.5, 0.1])
+    assert [found["at-dimension"].mean(D) for D in (8, 64, math.inf)] == pytest.approx([0.2, 0.1, 0.1])
+
+
+def test_draws_in_fewer_evaluations_do_not_stand_beside_those_in_more(tmp_path: Path) -> None:
+    fill(tmp_path, "trained", {8: [3.0], 64: [1.0], math.inf: [2.0]})
+    fill(tmp_path, "at-dimension", {4: [6.0], 8: [5.0], 64: [4.0]})
+    found = agreement.curves(replace(SOURCE, joined=False), tmp_path)
+    assert list(found["at-dimension"].values) == [4, 8, 64]
 
 
 def test_ranks_that_are_clear_have_a_narrow_interval(tmp_path: Path) -> None:
