@@ -7,7 +7,7 @@ judges by first, where lower is better (a share of what is valid is taken from 1
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,30 @@ from typing import Any
 import numpy as np
 
 from benchmarks.runner import RESULTS, Table, dimension_text
+from benchmarks.sweeps import ANY
 from pfgm_science.dimension import ANALYSIS, ONE_NETWORK, SEARCH, Curve, agreement, pooled, regret
 
 TRAINED = "trained"
 CHEAP = {"one-network": ONE_NETWORK, "at-dimension": ANALYSIS}  # as the tables of the sweeps call them
 DRAWS, SEED = 2000, 0
+
+
+SMALL, LARGE = "small", "large"
+
+
+@dataclass(frozen=True)
+class Sized:
+    """Data with a bad and a good network: the name of its distance, and the budgets of training in steps."""
+
+    figure: str
+    steps: tuple[int, ...]
+
+
+SIZED = {  # how they are trained and judged is in subjects.py
+    "digits": Sized("frechet", (200, 1500)),
+    "cytometry": Sized("sliced Wasserstein", (200, 1500)),
+    "5s-rrna": Sized("W1 bits", (500,)),  # the table of `pfgm benchmark rna sweep` has 5,000 of the large one
+}
 
 
 @dataclass(frozen=True)
@@ -49,9 +68,10 @@ SOURCES = (
     Source("5s-rrna", "rna-sweep-5s-rrna", "W1 bits"),
     Source("syllables", "audio-sweep", "speech Frechet"),
     *(
-        Source(f"digits, {network} network, {steps} steps", f"dimension-digits-{network}-{steps}", "frechet")
-        for network in ("small", "large")
-        for steps in (200, 1500)
+        Source(f"{data}, {size} network, {steps:,} steps", f"dimension-{data}-{size}-{steps}", sized.figure)
+        for data, sized in SIZED.items()
+        for size in (SMALL, LARGE)
+        for steps in sized.steps
     ),
 )
 
@@ -109,38 +129,80 @@ def redrawn(first: Curve, second: Curve, shared: float | None = None) -> tuple[f
     return float(low), float(high)
 
 
+def seconds(source: Source, way: str, results: Path = RESULTS) -> float:
+    """What a way took a seed: its trainings, and drawing and judging at each D; nan where that was not noted.
+
+    A training that was not noted counts as much as the others of its kind.
+    """
+    table = Table(source.table, results)
+    cells = table.select(way=way, **source.key)
+    if way == "at-dimension" and source.joined:
+        cells = cells + table.select(way=TRAINED, D=math.inf, **source.key)
+    pairs = {(ANY if way == "one-network" else cell["key"]["D"], cell["key"]["seed"]) for cell in cells}
+    if way == "at-dimension":
+        pairs = {("inf", seed) for _, seed in pairs}
+    noted = {
+        (D, cell["key"]["seed"]): cell["figures"]["seconds"]
+        for D in {D for D, _ in pairs}
+        for cell in table.select(training=D if D == ANY else f"d{dimension_text(D)}")
+    }
+    if not noted:
+        return math.nan
+    training = len(pairs) * float(np.mean([noted[pair] for pair in pairs if pair in noted]))
+    drawing = sum(cell["figures"].get("seconds", math.nan) for cell in cells)
+    return float(training + drawing) / len({seed for _, seed in pairs})
+
+
 def rows(results: Path = RESULTS) -> list[list[str]]:
-    """A row for each sweep and cheap way: what it picks, how its ranks agree, and what the pick costs in the figure."""
-    made = []
-    for source in SOURCES:
-        found = curves(source, results)
-        truth = found.get(TRAINED)
-        if truth is None:
-            continue
-        alike = ", ".join(dimension_text(D) for D in truth.alike)
-        for way in CHEAP:
-            if way not in found:
-                continue
-            curve = found[way]
-            bounds = redrawn(truth, curve, math.inf if way == "at-dimension" else None)
-            said = "" if math.isnan(bounds[0]) else f" ({bounds[0]:.1f} to {bounds[1]:.1f})"
-            made.append(
-                [
-                    source.data,
-                    source.figure if not source.share else f"1 - {source.figure}",
-                    f"{dimension_text(truth.best)} ({alike})",
-                    curve.way.replace("-", " "),
-                    dimension_text(curve.best),
-                    f"{agreement(truth, curve):.2f}{said}",
-                    f"{regret(curve.best, truth):.3g}",
-                    "-" if math.isnan(spread(truth)) else f"{spread(truth):.3g}",
-                    f"1/{len(truth.values)}",
-                ]
-            )
-    return made
+    """A row for each sweep and way: what it picks, how its ranks agree, and what the pick costs in the figure."""
+    return [row for source in SOURCES for row in _rows(source, results)]
 
 
-HEADER = (
+def _rows(source: Source, results: Path) -> Iterator[list[str]]:
+    found = curves(source, results)
+    if TRAINED not in found:
+        return
+    truth = found[TRAINED]
+    searches = [cell for cell in Table(source.table, results).cells if "search" in cell["key"]]
+    picks = [
+        (
+            found[way].way.replace("-", " "),
+            found[way].best,
+            _ranks(truth, found[way], way),
+            seconds(source, way, results),
+        )
+        for way in CHEAP
+        if way in found
+    ] + [(SEARCH, float(cell["figures"]["best"]), "", _seconds_of(cell)) for cell in searches]
+    others = [seconds(source, TRAINED, results), _seconds_of(searches[0]) if searches else math.nan]
+    for way, pick, ranks, took in picks:
+        yield [
+            source.data,
+            source.figure if not source.share else f"1 - {source.figure}",
+            f"{dimension_text(truth.best)} ({', '.join(dimension_text(D) for D in truth.alike)})",
+            way,
+            dimension_text(pick),
+            ranks,
+            *map(_known, (regret(pick, truth), spread(truth))),
+            "-" if math.isnan(took) else f"{took:,.0f}",
+            *(_known(took / other, 2) for other in others),
+        ]
+
+
+def _seconds_of(search: Mapping[str, Any]) -> float:
+    return float(search["figures"]["seconds"]) / len(search["key"]["search"])
+
+
+def _ranks(truth: Curve, curve: Curve, way: str) -> str:
+    low, high = redrawn(truth, curve, math.inf if way == "at-dimension" else None)
+    return f"{agreement(truth, curve):.2f}" + ("" if math.isnan(low) else f" ({low:.1f} to {high:.1f})")
+
+
+def _known(value: float, digits: int = 3) -> str:
+    return "-" if math.isnan(value) else f"{value:.{digits}g}"
+
+
+HEADER: tuple[str, ...] = (
     "data", "figure", "best D, trained at each (alike)", "way", "its pick", "rank correlation (redrawn)",
-    "regret", "spread over seeds", "networks trained",
+    "regret", "spread over seeds", "seconds a seed", "share of the grid", "share of the search",
 )  # fmt: skip

@@ -1,10 +1,10 @@
 """The sweet spot: do the cheap ways to D agree with networks that are trained at each D?
 
-`agreement` reads the tables of the sweeps of every domain and measures nothing. `digits` trains networks of two sizes
-for two budgets at each D, because the theory says that a worse network wants a smaller D; beside each curve stands the
-D that the errors of the diffusion network along its own trajectories suggest. `rule` tests that guess where
-all is exact but for errors of a known size. `preconditioning` compares what networks
-are told of their noise at small D.
+`agreement` reads the tables of the sweeps of every domain and measures nothing. `digits`, `cytometry` and `5s-rrna`
+train networks of two sizes at each D, because the theory says that a worse network wants a smaller D; beside each curve
+stand a search that stops the hopeless early, and the D that the errors of the diffusion network along its own
+trajectories suggest. `rule` tests that guess where all is exact but for errors of a known size. `preconditioning`
+compares what networks are told of their noise at small D.
 """
 
 from __future__ import annotations
@@ -22,34 +22,31 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks import images, plane, sweeps, tables
+from benchmarks import plane, sweeps, tables
+from benchmarks.agreement import LARGE, SMALL
 from benchmarks.runner import Benchmark, Table, dimension_argument, machine, parser, trained
-from modalities.images.adapter import Images
+from benchmarks.subjects import SUBJECTS, Subject
 from pfgm_science.batch import Batch, Condition
 from pfgm_science.data import Dataset
 from pfgm_science.denoiser import PRECONDITIONINGS, Denoiser, Wrapper
-from pfgm_science.metrics import frechet_distance
-from pfgm_science.model import Model, encoded
+from pfgm_science.distance import Distance
+from pfgm_science.model import Drawing, Model, encoded
 from pfgm_science.noise_error import errors_of, noise_errors
+from pfgm_science.progress import progress
 from pfgm_science.robustness import step_errors
 from pfgm_science.schedule import karras
+from pfgm_science.search import Search
 
-DIMENSIONS = (4.0, 16.0, 64.0, 256.0, math.inf)
-BOUNDS = (2.0, 1024.0)  # of the network for every D
 ALPHAS, RULE_SIZES, RULE_COUNT = (0.05, 0.1, 0.2, 0.4), (256, 3072), 1000
 RULE_DIMENSIONS = (4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, math.inf)
 PRECONDITIONED = (1.0, 4.0, 16.0, 64.0)
 TOLD = (0.8, 0.9, 1.1)  # times the noise level that there is
 COUNT, EVALUATIONS, TRAJECTORIES = 1000, 35, 256
-NETWORKS: dict[str, dict[str, Any]] = {
-    "small": {"kind": "unet", "channels": 4, "multipliers": [1, 2], "blocks": 1, "patch": 1},
-    "large": {"kind": "unet", "channels": 24, "multipliers": [1, 2], "blocks": 1, "patch": 1},
-}
-STEPS = (200, 1500)
-TRAINING: dict[str, Any] = {"batch_size": 64, "learning_rate": 2e-3, "ema_half_life": 5_000}
+SEARCHED = (2, 3)  # seeds of the search, which is judged by networks of other seeds
 
 EXAMPLES = """  pfgm benchmark dimension agreement              from the tables of the sweeps; nothing is measured
   pfgm benchmark dimension digits                 two networks, two budgets, every D (goes on where it was cut)
+  pfgm benchmark dimension cytometry              as much of numbers; 5s-rrna of sequences
   pfgm benchmark dimension preconditioning        EDM's, the variance's, and what x shows
   pfgm benchmark dimension rule                   the guess from errors along the way, where all else is exact
   pfgm benchmark dimension digits --networks small --steps 200 --seeds 0"""
@@ -59,9 +56,9 @@ def main(argv: Sequence[str]) -> int:
     """Entry of `pfgm benchmark dimension`."""
     built = parser("dimension", "Which D: cheap ways beside networks that are trained at each.", EXAMPLES)
     built.add_argument("study", choices=list(STUDIES), help="what to show or measure")
-    built.add_argument("--networks", nargs="+", choices=list(NETWORKS), default=list(NETWORKS))
-    built.add_argument("--steps", nargs="+", type=int, default=list(STEPS), help="budgets (default: %(default)s)")
-    built.add_argument("--dimensions", type=dimension_argument, nargs="+", default=list(DIMENSIONS), metavar="D")
+    built.add_argument("--networks", nargs="+", choices=(SMALL, LARGE), default=[SMALL, LARGE])
+    built.add_argument("--steps", nargs="+", type=int, help="budgets (default: those of the data)")
+    built.add_argument("--dimensions", type=dimension_argument, nargs="+", metavar="D", help="default: as the data say")
     built.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     built.add_argument("--ways", nargs="+", choices=sweeps.WAYS, default=sweeps.WAYS)
     arguments = built.parse_args(argv)
@@ -74,32 +71,37 @@ def agreement(arguments: argparse.Namespace) -> None:
     print(tables.render("dimension-agreement", arguments.results))
 
 
-def digits(arguments: argparse.Namespace) -> None:
-    """Digits without classes: a table for each network and budget, as the sweeps of the other domains have it.
+def sizes(arguments: argparse.Namespace) -> None:
+    """A table for each network and budget, as the sweeps of the other domains have it, and beside it the search.
 
-    Beside it what errors along the way suggest, and what becomes of samples where the diffusion network is told a level
+    Besides what errors along the way suggest, and what becomes of samples where the diffusion network is told a level
     that is not there: `at_dimension` tells it another level than sigma as well, and this is what that alone does.
     """
-    train = replace(images.data("digits")[0], condition={})
-    for network, steps in product(arguments.networks, arguments.steps):
-        name = f"digits-{network}-{steps}"
+    data, subject = arguments.study, SUBJECTS[arguments.study]
+    train, distance = subject.train(), subject.distance()
+    arguments.dimensions = arguments.dimensions or list(subject.dimensions)
+    for size, steps in product(arguments.networks, arguments.steps or subject.of.steps):
+        name, settings = f"{data}-{size}-{steps}", subject.settings(size, steps)
         table = Table(f"dimension-{name}", arguments.results)
-        settings = TRAINING | {"steps": steps, "network": NETWORKS[network]}
         table.describe(
-            {"data": "digits", "training": settings, "count": COUNT, "evaluations": EVALUATIONS},
+            {"data": data, "training": settings, "count": COUNT, "evaluations": EVALUATIONS},
             again=arguments.again,
-            command=f"pfgm benchmark dimension digits --networks {network} --steps {steps}",
+            command=f"pfgm benchmark dimension {data} --networks {size} --steps {steps}",
             machine=machine(arguments.device),
         )
-        measure = partial(_measured, train)
-        sweeps.sweep(table, arguments, Images(), train, settings, measure, f"{name}-", BOUNDS)
+        measure = partial(_measured, subject, distance)
+        sweeps.sweep(table, arguments, subject.adapter, train, settings, measure, f"{name}-", subject.bounds)
         for seed in arguments.seeds:
             run, there = f"{name}-dinf-seed{seed}", settings | {"dimension": math.inf, "seed": seed}
-            diffusion = partial(trained, arguments, run, Images(), train, there)
+            diffusion = partial(trained, arguments, run, subject.adapter, train, there)
             table.cell({"errors": "along the way", "seed": seed}, partial(_errors, diffusion, train, seed))
             for share in TOLD:
-                table.cell({"told": share, "seed": seed}, partial(_told, diffusion, train, seed, share))
-    print(tables.render("dimension-digits", arguments.results))
+                table.cell({"told": share, "seed": seed}, partial(_told, subject, distance, diffusion, seed, share))
+        search = partial(
+            Search, subject.adapter, train, distance, arguments.runs / f"{name}-search", settings, COUNT, EVALUATIONS
+        )
+        table.cell({"search": list(SEARCHED)}, partial(_searched, search, arguments))
+    print(tables.render(f"dimension-{data}", arguments.results))
 
 
 def rule(arguments: argparse.Namespace) -> None:
@@ -143,8 +145,8 @@ def _disturbed_errors(N: int, alpha: float, seed: int) -> dict[str, float]:
 
 def preconditioning(arguments: argparse.Namespace) -> None:
     """What the network is told of the noise, at small D: the small network of digits, the longer budget."""
-    train = replace(images.data("digits")[0], condition={})
-    settings = TRAINING | {"steps": STEPS[-1], "network": NETWORKS["small"]}
+    subject, steps = SUBJECTS["digits"], SUBJECTS["digits"].of.steps[-1]
+    train, distance, settings = subject.train(), subject.distance(), subject.settings(SMALL, steps)
     table = Table("dimension-preconditioning", arguments.results)
     table.describe(
         {"data": "digits", "training": settings, "count": COUNT, "evaluations": EVALUATIONS},
@@ -159,8 +161,9 @@ def preconditioning(arguments: argparse.Namespace) -> None:
         if table.find(key) is None:
             of = {"dimension": D, "preconditioning": name, "seed": seed}
             # The runs of the study on digits, where it has them.
-            run = f"digits-small-{STEPS[-1]}-d{D:g}-seed{seed}" + ("" if name == "edm" else f"-{name}")
-            table.cell(key, partial(_measured, train, trained(arguments, run, Images(), train, settings | of), seed, D))
+            run = f"digits-{SMALL}-{steps}-d{D:g}-seed{seed}" + ("" if name == "edm" else f"-{name}")
+            model = trained(arguments, run, subject.adapter, train, settings | of)
+            table.cell(key, partial(_measured, subject, distance, model, seed, D))
     print(tables.render("dimension-preconditioning", arguments.results))
 
 
@@ -177,20 +180,30 @@ class Told(Wrapper):
 
 
 def _measured(
-    train: Dataset, model: Model, seed: int, D: float, steer: Callable[[Denoiser], Denoiser] | None = None
+    subject: Subject,
+    distance: Distance,
+    model: Model,
+    seed: int,
+    D: float,
+    steer: Callable[[Denoiser], Denoiser] | None = None,
 ) -> dict[str, float]:
-    """Frechet distance to the training digits, in the features of the frozen classifier of digits."""
+    """Distance of samples to data, and the seconds of both."""
     started = time.monotonic()
-    drawn = model.sample(COUNT, seed=1000 + seed, dimension=D, evaluations=EVALUATIONS, batch_size=COUNT, steer=steer)
-    seconds = time.monotonic() - started
-    judge = images.judge("digits")
-    real, found = (judge.judge(np.asarray(each))[0] for each in (train.objects, drawn))
-    return {"frechet": frechet_distance(real, found), "seconds": round(seconds, 2)}
+    how = Drawing(seed=1000 + seed, dimension=D, evaluations=EVALUATIONS, batch_size=COUNT, steer=steer)
+    found = distance(model, COUNT, how)
+    return {subject.of.figure: found, "seconds": round(time.monotonic() - started, 2)}
 
 
-def _told(diffusion: Callable[[], Model], train: Dataset, seed: int, share: float) -> dict[str, float]:
-    """Frechet distance of what a diffusion network draws that is told a share of the noise level."""
-    return _measured(train, diffusion(), seed, math.inf, partial(Told, share=share))
+def _told(
+    subject: Subject, distance: Distance, diffusion: Callable[[], Model], seed: int, share: float
+) -> dict[str, float]:
+    """Distance of what a diffusion network draws that is told a share of the noise level."""
+    return _measured(subject, distance, diffusion(), seed, math.inf, partial(Told, share=share))
+
+
+def _searched(search: Callable[..., Search], arguments: argparse.Namespace) -> dict[str, Any]:
+    """What a search finds: the best D, those like it, distances over the seeds, and those stopped early."""
+    return search(device=arguments.device, watch=progress).run(arguments.dimensions, SEARCHED).to_json()
 
 
 def _errors(diffusion: Callable[[], Model], train: Dataset, seed: int) -> dict[str, Any]:
@@ -210,7 +223,7 @@ def _errors(diffusion: Callable[[], Model], train: Dataset, seed: int) -> dict[s
 
 STUDIES: dict[str, Callable[[argparse.Namespace], None]] = {
     "agreement": agreement,
-    "digits": digits,
+    **dict.fromkeys(SUBJECTS, sizes),
     "rule": rule,
     "preconditioning": preconditioning,
 }

@@ -12,23 +12,22 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from benchmarks import antibody, audio, dimension, images, rna, tables
+from benchmarks import antibody, audio, rna, tables
+from benchmarks.agreement import LARGE
 from benchmarks.plane import PLANE, STEPS, N, floor, frechet_after
 from benchmarks.runner import Benchmark, Table, dimension_argument, machine, parser, trained
+from benchmarks.subjects import SUBJECTS, OfDigits
 from modalities.audio.adapter import Audio
 from modalities.images.adapter import Images
 from modalities.sequences.adapter import Sequences
 from pfgm_science.adapters import Adapter
 from pfgm_science.data import Dataset
 from pfgm_science.distance import Distance
-from pfgm_science.metrics import frechet_distance
 from pfgm_science.model import Model
 from pfgm_science.progress import progress
 from pfgm_science.robustness import measure
@@ -100,14 +99,6 @@ class Networks:
         return trained(arguments, f"{self.prefix}d{D:g}-seed0", self.adapter, self.train(), settings)
 
 
-class OfDigits(Distance):
-    """In the features of the frozen classifier of digits."""
-
-    def between(self, model: Model, objects: Any) -> float:
-        real, found = (images.judge("digits").judge(np.asarray(each))[0] for each in (self.data.objects, objects))
-        return frechet_distance(real, found)
-
-
 def networks(arguments: argparse.Namespace) -> None:
     """Every trouble of `pfgm robustness` at each D, on the networks of a sweep."""
     of, count = NETWORKS[arguments.of], arguments.count or 500
@@ -128,8 +119,8 @@ NETWORKS = {
         "dimension",
         "digits-large-1500-",
         Images(),
-        dimension.TRAINING | {"steps": 1500, "network": dimension.NETWORKS["large"]},
-        lambda: replace(images.data("digits")[0], condition={}),
+        SUBJECTS["digits"].settings(LARGE, 1500),
+        SUBJECTS["digits"].train,
         OfDigits,
         (4.0, 64.0, math.inf),
     ),

@@ -17,6 +17,7 @@ from pfgm_science.model import Model
 DIMENSIONS = (64.0, 128.0, 512.0, 2048.0, math.inf)
 DIMENSION_RANGE = (32.0, 4096.0)
 WAYS = ("trained", "one-network", "at-dimension")
+ANY = "any"  # the run that is trained for every D
 
 
 def arguments(built: argparse.ArgumentParser, seeds: tuple[int, ...] = (0, 1)) -> None:
@@ -41,14 +42,22 @@ def sweep(
     """Fill a table with runs in each way, drawn at each D. prefix: of the names of the runs. bounds: of the D
     that one network is trained for.
 
-    The network that was trained at D = inf draws at every D with as many evaluations, each of two calls.
+    The network that was trained at D = inf draws at every D with as many evaluations, each of three calls at finite D.
+    What each training took stands in a cell of its own, of the run's name.
     """
     for seed, way, D in product(chosen.seeds, chosen.ways, chosen.dimensions):
-        key = {"way": way, "D": D, "seed": seed}
-        if table.find(key) is None and not (way == "at-dimension" and math.isinf(D)):
-            trained_at = math.inf if way == "at-dimension" else D
-            one = {"dimension": math.sqrt(bounds[0] * bounds[1]), "dimension_range": bounds}
-            of = one if way == "one-network" else {"dimension": trained_at}
-            run = f"{prefix}{'any' if way == 'one-network' else f'd{trained_at:g}'}-seed{seed}"
-            model = trained(chosen, run, adapter, train, {**settings, **of, "seed": seed})
+        if way == "at-dimension" and math.isinf(D):
+            continue
+        trained_at = math.inf if way == "at-dimension" else D
+        one = {"dimension": math.sqrt(bounds[0] * bounds[1]), "dimension_range": bounds}
+        of = one if way == "one-network" else {"dimension": trained_at}
+        run = f"{ANY if way == 'one-network' else f'd{trained_at:g}'}"
+        key, taken = {"way": way, "D": D, "seed": seed}, {"training": run, "seed": seed}
+        if table.find(key) is None or table.find(taken) is None:
+            model = trained(chosen, f"{prefix}{run}-seed{seed}", adapter, train, {**settings, **of, "seed": seed})
+            table.cell(taken, partial(_seconds, model))
             table.cell(key, partial(measure, model, seed, D))
+
+
+def _seconds(model: Model) -> dict[str, float]:
+    return {"seconds": round(float(model.history["seconds"]), 1)}

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import agreement
+from benchmarks.agreement import LARGE, SIZED
 from benchmarks.runner import RESULTS, Table, dimension_text, published, written
 from pfgm_science import spread
 from pfgm_science.denoiser import PRECONDITIONINGS
@@ -235,23 +236,36 @@ def preconditioning(results: Path) -> str:
     return markdown(["preconditioning", *(f"D = {dimension_text(D)}" for D in dimensions)], rows)
 
 
-def digits_by_dimension(results: Path) -> str:
-    """Frechet distance of digits: a row a network, budget and way, a column a D, or a level that is told instead."""
-    found = {}
-    for path in sorted((results or RESULTS).glob("dimension-digits-*.json"), reverse=True):
-        size, steps = path.stem.split("-")[2:]
-        found[f"{size}, {int(steps):,} steps"] = Table(path.stem, results)
-    columns = _dimensions([cell for table in found.values() for cell in table.select(way="trained")])
-    told = sorted({c["key"]["told"] for table in found.values() for c in table.cells if "told" in c["key"]})
-    rows = []
-    for name, table in found.items():
-        for way, words in WAYS.items():
-            rows.append([name, words, *(_over_seeds(table, "frechet", 3, way=way, D=D) for D in columns)])
-        rows[-1][-1] = "as trained"
-        for share in told:
-            words = f"the D = inf network at D = inf, told {share:g} sigma"
-            rows.append([name, words, *[""] * (len(columns) - 1), _over_seeds(table, "frechet", 3, told=share)])
-    return markdown(["network", "way", *map(_named, columns)], rows)
+def sizes(data: str) -> Callable[[Path], str]:
+    """Distance to data: a row a network, budget and way, a column a D, or a level that is told instead."""
+    figure = SIZED[data].figure
+
+    def made(results: Path) -> str:
+        found = {
+            f"{size}, {steps:,} steps": table
+            for size, steps in _trained_sizes(data, results)
+            if (table := Table(f"dimension-{data}-{size}-{steps}", results)).cells
+        }
+        columns = _dimensions([cell for table in found.values() for cell in table.select(way="trained")])
+        told = sorted({c["key"]["told"] for table in found.values() for c in table.cells if "told" in c["key"]})
+        rows = []
+        for name, table in found.items():
+            for way, words in WAYS.items():
+                rows.append([name, words, *(_over_seeds(table, figure, 3, way=way, D=D) for D in columns)])
+            rows[-1][-1] = "as trained"
+            for share in told:
+                words = f"the D = inf network at D = inf, told {share:g} sigma"
+                there = _over_seeds(table, figure, 3, told=share)
+                rows.append([name, words, *[""] * (len(columns) - 1), there])
+        return markdown(["network", "way", *map(_named, columns)], rows)
+
+    return made
+
+
+def _trained_sizes(data: str, results: Path) -> list[tuple[str, int]]:
+    """Networks and budgets that a folder of results has of data, the small network first."""
+    found = [path.stem.rsplit("-", 2)[1:] for path in (results or RESULTS).glob(f"dimension-{data}-*-*.json")]
+    return sorted(((size, int(steps)) for size, steps in found), key=lambda of: (of[0] == LARGE, of))
 
 
 def rule(results: Path) -> str:
@@ -797,7 +811,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     **{f"robustness-{of}": troubles(f"robustness-{of}") for of in ("digits", "airrdb", "5s-rrna", "syllables")},
     "dimension-preconditioning": preconditioning,
     "dimension-rule": rule,
-    "dimension-digits": digits_by_dimension,
+    **{f"dimension-{data}": sizes(data) for data in SIZED},
     "dimension-agreement": lambda results: markdown(agreement.HEADER, agreement.rows(results)),
     "audio-gaps": audio_gaps("audio-gaps", "speech"),
     "audio-control": audio_control,

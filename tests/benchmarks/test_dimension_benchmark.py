@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import math
+import shutil
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from benchmarks import agreement, dimension, tables
-from benchmarks.agreement import Source
+from benchmarks import agreement, dimension, rna, tables
+from benchmarks.agreement import SIZED, Sized, Source
 from benchmarks.runner import Table
+from benchmarks.sequences import texts_of
+from benchmarks.subjects import SUBJECTS
+from modalities.sequences.baselines import shuffled
+from pfgm_science.model import Model
 
+RNG = np.random.default_rng(0)
 SOURCE = Source("sounds", "sweep-of-sounds", "error")
 
 
@@ -26,11 +34,32 @@ def test_a_row_says_what_is_picked_and_what_that_costs(tmp_path: Path, monkeypat
     monkeypatch.setattr(agreement, "SOURCES", (SOURCE,))
     fill(tmp_path, "trained", {8: [3.0, 3.2], 64: [1.0, 1.1], math.inf: [2.0, 2.1]})
     fill(tmp_path, "one-network", {8: [30.0], 64: [20.0], math.inf: [10.0]})
-    ((data, figure, best, way, pick, correlation, lost, spread, cost),) = agreement.rows(tmp_path)
+    ((data, figure, best, way, pick, correlation, lost, spread, *cost),) = agreement.rows(tmp_path)
     assert (data, figure, way, pick, correlation) == ("sounds", "error", "one network", "inf", "0.50")
-    assert best == "64 (64)" and cost == "1/3"
+    assert best == "64 (64)" and cost == ["-", "-", "-"]
     assert float(lost) == pytest.approx(1.0) and float(spread) == pytest.approx(0.041, abs=0.001)
     assert "| sounds |" in tables.render("dimension-agreement", tmp_path)
+
+
+def test_a_way_costs_its_trainings_and_what_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(agreement, "SOURCES", (SOURCE,))
+    table = Table(SOURCE.table, tmp_path)
+    for way, dimensions in (
+        ("trained", (8, 64, math.inf)),
+        ("one-network", (8, 64, math.inf)),
+        ("at-dimension", (8, 64)),
+    ):
+        for D, seed in product(dimensions, (0, 1)):
+            table.cell({"way": way, "D": D, "seed": seed}, lambda: {"error": 1.0, "seconds": 1.0})
+    for run, seconds in (("d8", 100), ("dinf", 200), ("any", 300)):  # of D = 64 nobody noted it: as the others
+        table.cell({"training": run, "seed": 0}, lambda seconds=seconds: {"seconds": seconds})  # type: ignore[misc]
+    table.cell({"search": [2, 3]}, lambda: {"best": 64.0, "seconds": 606.0})
+    assert agreement.seconds(SOURCE, "trained", tmp_path) == 3 * 150 + 3
+    assert agreement.seconds(SOURCE, "one-network", tmp_path) == 300 + 3
+    assert agreement.seconds(SOURCE, "at-dimension", tmp_path) == 200 + 3
+    one, analysis, search = agreement.rows(tmp_path)
+    assert one[-3:] == ["303", "0.67", "1"] and analysis[-3:] == ["203", "0.45", "0.67"]
+    assert search[3:5] == ["search", "64"] and search[-3:] == ["303", "0.67", "1"]
 
 
 def test_a_diffusion_network_is_at_infinity_what_it_was_trained_as(tmp_path: Path) -> None:
@@ -69,33 +98,50 @@ def test_ranks_that_are_clear_have_a_narrow_interval(tmp_path: Path) -> None:
     assert low < agreement.agreement(first, second) <= high
 
 
-def test_digits_fill_a_table_of_the_same_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("data", ["digits", "cytometry"])
+def test_sizes_fill_a_table_of_the_same_kind(data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dimension, "COUNT", 60)
     monkeypatch.setattr(dimension, "EVALUATIONS", 3)
     monkeypatch.setattr(dimension, "TRAJECTORIES", 16)
-    words = ["digits", "--networks", "small", "--steps", "2", "--seeds", "0", "--dimensions", "4", "64", "inf"]
+    words = [data, "--networks", "small", "--steps", "4", "--seeds", "0", "--dimensions", "4", "64", "inf"]
     folders = ["--runs", str(tmp_path / "runs"), "--results", str(tmp_path)]
     assert dimension.main([*words, *folders]) == 0
-    table = Table("dimension-digits-small-2", tmp_path)
-    assert len(table.cells) == 3 + 3 + 2 + 1 + len(dimension.TOLD)
-    rows = tables.render("dimension-digits", tmp_path).splitlines()[2:]
+    name = f"dimension-{data}-small-4"
+    table = Table(name, tmp_path)
+    trainings = {(cell["key"]["training"], cell["key"]["seed"]) for cell in table.cells if "training" in cell["key"]}
+    assert trainings == {("d4", 0), ("d64", 0), ("dinf", 0), ("any", 0)}
+    assert len(table.cells) == 3 + 3 + 2 + 4 + 1 + len(dimension.TOLD) + 1
+    rows = tables.render(f"dimension-{data}", tmp_path).splitlines()[2:]
     assert [row.split(" | ")[1] for row in rows[:2]] == ["trained at D", "one network for every D"]
     assert len(rows) == 3 + len(dimension.TOLD) and "told 0.8 sigma" in rows[3]
-    found = agreement.curves(Source("digits", table.path.stem, "frechet"), tmp_path)
-    assert set(found) == {"trained", "one-network", "at-dimension"}
     (errors,) = table.select(errors="along the way")
     assert len(errors["figures"]["levels"]) == len(errors["figures"]["bias"])
+    (search,) = table.select(search=list(dimension.SEARCHED))
+    assert search["figures"]["seconds"] > 0
+    monkeypatch.setattr(agreement, "SOURCES", (Source(data, name, SIZED[data].figure),))
+    ways = agreement.rows(tmp_path)
+    assert [row[3] for row in ways] == ["one network", "analysis", "search"]
+    assert all(float(row[-3]) >= 0 and row[-1] != "-" for row in ways)
 
 
 def test_preconditionings_stand_beside_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dimension, "COUNT", 60)
     monkeypatch.setattr(dimension, "EVALUATIONS", 3)
-    monkeypatch.setattr(dimension, "STEPS", (2,))
     monkeypatch.setattr(dimension, "PRECONDITIONED", (1.0, 16.0))
+    monkeypatch.setitem(dimension.SUBJECTS, "digits", replace(dimension.SUBJECTS["digits"], of=Sized("frechet", (2,))))
     assert dimension.main(["preconditioning", "--seeds", "0", "--runs", str(tmp_path), "--results", str(tmp_path)]) == 0
     table = Table("dimension-preconditioning", tmp_path)
     assert len(table.cells) == 5  # the noise of D = 1 has no variance to be matched
     assert "| matched | - |" in tables.render("dimension-preconditioning", tmp_path)
+
+
+@pytest.mark.skipif(shutil.which("cmbuild") is None, reason="Infernal is not installed")
+def test_rna_of_the_family_is_nearer_than_rna_in_another_order() -> None:
+    task, distance = rna.task_named("5s-rrna"), SUBJECTS["5s-rrna"].distance()
+    members = texts_of(task.floor)[:40]
+    model = Model.__new__(Model)  # of which nothing is asked
+    near, far = (distance.between(model, texts) for texts in (members, [shuffled(text, RNG) for text in members]))
+    assert near < 0.2 * far
 
 
 def test_errors_of_a_known_size_suggest_a_smaller_dimension_the_larger_they_are(

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import dimension, robustness, tables
+from benchmarks import robustness, tables
+from benchmarks.agreement import SMALL
 from benchmarks.plane import PLANE, STEPS, InPlane, N, deviations, disturbed, fresh_data
 from benchmarks.runner import Table
+from benchmarks.subjects import SUBJECTS
 from pfgm_science.robustness import TROUBLES
 from pfgm_science.sampling import sample
 from pfgm_science.schedule import karras
@@ -50,7 +52,7 @@ def test_fresh_data_follow_the_generator() -> None:
 
 
 def test_networks_of_a_sweep_meet_every_trouble(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    small = {"steps": 2, "batch_size": 8, "network": dimension.NETWORKS["small"]}
+    small = {"steps": 2, "batch_size": 8, "network": SUBJECTS["digits"].networks[SMALL]}
     tiny = replace(robustness.NETWORKS["digits"], settings=small, dimensions=(64.0, math.inf))
     monkeypatch.setitem(robustness.NETWORKS, "digits", tiny)
     words = ["digits", "--seeds", "0", "--count", "40", "--runs", str(tmp_path), "--results", str(tmp_path)]
