@@ -19,7 +19,7 @@ from typing import Any, get_args
 import numpy as np
 
 import modalities.graphs
-from benchmarks import graph_scores, tables
+from benchmarks import graph_scores, sweeps, tables
 from benchmarks.runner import (
     EARLY,
     WEIGHT,
@@ -166,6 +166,7 @@ def sweep(arguments: argparse.Namespace) -> None:
                 run, settings = _run_of(way, D)
                 settings = settings | {"seed": seed} | dict(TASKS[name].sweep)
                 model = trained(arguments, f"{name}-{run}-seed{seed}", Graphs(), data(name)[0], settings)
+                sweeps.note_training(table, run, seed, model)
                 table.cell(key, partial(measure, model, name, SWEEP_COUNT, seed, D))
     for name in arguments.tasks or SWEEPS:
         _show(arguments, f"graphs-sweep-{name}")

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import tables
+from benchmarks import sweeps, tables
 from benchmarks.runner import Benchmark, Table, dimension_argument, machine, parser, trained
 from modalities.images.adapter import Images
 from modalities.images.judges import Classifier, efficientnet_features, train_classifier
@@ -119,6 +119,7 @@ def sweep(arguments: argparse.Namespace) -> None:
                 name, settings = _run_of(way, D)
                 settings = settings | {"seed": seed} | training
                 model = trained(arguments, f"{name}-seed{seed}", Images(), unlabelled, settings)
+                sweeps.note_training(table, name, seed, model)
                 for key in keys:
                     sampler = Sampling(arguments.count, seed, key["evaluations"], dimension=D)
                     table.cell(key, partial(measure, model, train, held_out, sampler))

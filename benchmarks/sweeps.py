@@ -51,13 +51,14 @@ def sweep(
         trained_at = math.inf if way == "at-dimension" else D
         one = {"dimension": math.sqrt(bounds[0] * bounds[1]), "dimension_range": bounds}
         of = one if way == "one-network" else {"dimension": trained_at}
-        run = f"{ANY if way == 'one-network' else f'd{trained_at:g}'}"
+        run = ANY if way == "one-network" else f"d{trained_at:g}"
         key, taken = {"way": way, "D": D, "seed": seed}, {"training": run, "seed": seed}
         if table.find(key) is None or table.find(taken) is None:
             model = trained(chosen, f"{prefix}{run}-seed{seed}", adapter, train, {**settings, **of, "seed": seed})
-            table.cell(taken, partial(_seconds, model))
+            note_training(table, run, seed, model)
             table.cell(key, partial(measure, model, seed, D))
 
 
-def _seconds(model: Model) -> dict[str, float]:
-    return {"seconds": round(float(model.history["seconds"]), 1)}
+def note_training(table: Table, run: str, seed: int, model: Model) -> None:
+    """A cell of what the training of a run took. run: "d64" and the like, or ANY."""
+    table.cell({"training": run, "seed": seed}, lambda: {"seconds": round(float(model.history["seconds"]), 1)})

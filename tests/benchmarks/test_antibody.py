@@ -69,7 +69,7 @@ def test_the_long_run_stands_above_its_ladder(tmp_path: Path) -> None:
 def test_the_sweep_has_every_way(tmp_path: Path) -> None:
     words = ["sweep", "--dimensions", "64", "inf", "--seeds", "0"]
     assert antibody.main([*words, "--runs", str(tmp_path / "runs"), "--results", str(tmp_path)]) == 0
-    assert len(Table("antibody-sweep", tmp_path).cells) == 5
+    assert len(Table("antibody-sweep", tmp_path).cells) == 5 + 3  # and what three trainings took
     shown = tables.render("antibody-sweep", tmp_path)
     assert "one network for every D, D = inf" in shown
 
@@ -85,7 +85,7 @@ def test_the_ladder_stands_in_both_tables_and_trains_nothing(tmp_path: Path) -> 
     assert first.cells == second.cells and len(first.cells) == 3 * len(antibody.LADDER)
     # rows of models join it, under the same protocol
     assert antibody.main(words(tmp_path, "sweep", "--dimensions", "64", "--seeds", "0")) == 0
-    assert len(Table("antibody-sweep", tmp_path).cells) == 3 + len(first.cells)
+    assert len(Table("antibody-sweep", tmp_path).cells) == 3 + 3 + len(first.cells)
     shown = tables.render("antibody-sweep", tmp_path)
     assert shown.index("| trained at D, D = 64 |") < shown.index("| independent sites |")
 

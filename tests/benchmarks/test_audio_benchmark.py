@@ -131,7 +131,7 @@ def test_speed_is_counted_with_its_quality(tmp_path: Path) -> None:
 def test_the_sweep_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     words = ("--dimensions", "64", "inf", "--seeds", "0")
     first = run("sweep", tmp_path, *words)
-    assert len(first.cells) == 5 + 4
+    assert len(first.cells) == 5 + 4 + 3
     monkeypatch.setattr(audio, "trained", None)  # nothing is trained or measured again
     again = run("sweep", tmp_path, *words)
     assert again.cells == first.cells
