@@ -7,7 +7,7 @@ judges by first, where lower is better (a share of what is valid is taken from 1
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,11 @@ import numpy as np
 
 from benchmarks.runner import RESULTS, Table, dimension_text
 from benchmarks.sweeps import ANY
-from pfgm_science.dimension import ANALYSIS, ONE_NETWORK, SEARCH, Curve, agreement, pooled, regret
+from pfgm_science.dimension import ANALYSIS, ONE_NETWORK, SEARCH, Curve, agreement, place, pooled, regret
 
 TRAINED = "trained"
 CHEAP = {"one-network": ONE_NETWORK, "at-dimension": ANALYSIS}  # as the tables of the sweeps call them
+ALONG = "along the way"  # where errors of the noise are measured, as the tables call it
 DRAWS, SEED = 2000, 0
 
 
@@ -135,22 +136,32 @@ def seconds(source: Source, way: str, results: Path = RESULTS) -> float:
     A training that was not noted counts as much as the others of its kind.
     """
     table = Table(source.table, results)
-    cells = table.select(way=way, **source.key)
+    cells = table.select(errors=ALONG) if way == ALONG else table.select(way=way, **source.key)
     if way == "at-dimension" and source.joined:
         cells = cells + table.select(way=TRAINED, D=math.inf, **source.key)
-    pairs = {(ANY if way == "one-network" else cell["key"]["D"], cell["key"]["seed"]) for cell in cells}
-    if way == "at-dimension":
-        pairs = {("inf", seed) for _, seed in pairs}
-    noted = {
-        (D, cell["key"]["seed"]): cell["figures"]["seconds"]
-        for D in {D for D, _ in pairs}
-        for cell in table.select(training=D if D == ANY else f"d{dimension_text(D)}")
-    }
+    runs = {(_run(way, cell["key"]), cell["key"]["seed"]) for cell in cells}
+    noted = {(run, c["key"]["seed"]): c["figures"]["seconds"] for run, _ in runs for c in table.select(training=run)}
     if not noted:
         return math.nan
-    training = len(pairs) * float(np.mean([noted[pair] for pair in pairs if pair in noted]))
+    training = len(runs) * float(np.mean([noted[run] for run in runs if run in noted]))
     drawing = sum(cell["figures"].get("seconds", math.nan) for cell in cells)
-    return float(training + drawing) / len({seed for _, seed in pairs})
+    return float(training + drawing) / len({seed for _, seed in runs})
+
+
+def _run(way: str, key: Mapping[str, Any]) -> str:
+    """The network that a cell needs, as `sweeps.note_training` calls it."""
+    if way == "one-network":
+        return ANY
+    return f"d{dimension_text(key['D'] if way == TRAINED else math.inf)}"
+
+
+def suggested(source: Source, among: Sequence[float], results: Path = RESULTS) -> float | None:
+    """The D of the grid next to what errors along the way suggest, on the mean of its seeds; None if not measured."""
+    found = [float(cell["figures"]["D"]) for cell in Table(source.table, results).select(errors=ALONG)]
+    if not found:
+        return None
+    at = np.mean([place(max(D, min(among))) for D in found])
+    return min(among, key=lambda D: abs(place(D) - at))
 
 
 def rows(results: Path = RESULTS) -> list[list[str]]:
@@ -165,15 +176,13 @@ def _rows(source: Source, results: Path) -> Iterator[list[str]]:
     truth = found[TRAINED]
     searches = [cell for cell in Table(source.table, results).cells if "search" in cell["key"]]
     picks = [
-        (
-            found[way].way.replace("-", " "),
-            found[way].best,
-            _ranks(truth, found[way], way),
-            seconds(source, way, results),
-        )
-        for way in CHEAP
-        if way in found
-    ] + [(SEARCH, float(cell["figures"]["best"]), "", _seconds_of(cell)) for cell in searches]
+        (curve.way.replace("-", " "), curve.best, _ranks(truth, curve, way), seconds(source, way, results))
+        for way, curve in found.items()
+        if way in CHEAP
+    ]
+    if (told := suggested(source, truth.finite, results)) is not None:
+        picks.append((f"errors {ALONG}", told, "", seconds(source, ALONG, results)))
+    picks += [(SEARCH, float(cell["figures"]["best"]), "", _seconds_of(cell)) for cell in searches]
     others = [seconds(source, TRAINED, results), _seconds_of(searches[0]) if searches else math.nan]
     for way, pick, ranks, took in picks:
         yield [

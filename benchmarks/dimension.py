@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from benchmarks import plane, sweeps, tables
-from benchmarks.agreement import LARGE, SMALL
+from benchmarks.agreement import ALONG, LARGE, SMALL
 from benchmarks.runner import Benchmark, Table, dimension_argument, machine, parser, trained
 from benchmarks.subjects import SUBJECTS, Subject
 from pfgm_science.batch import Batch, Condition
@@ -94,7 +94,7 @@ def sizes(arguments: argparse.Namespace) -> None:
         for seed in arguments.seeds:
             run, there = f"{name}-dinf-seed{seed}", settings | {"dimension": math.inf, "seed": seed}
             diffusion = partial(trained, arguments, run, subject.adapter, train, there)
-            table.cell({"errors": "along the way", "seed": seed}, partial(_errors, diffusion, train, seed))
+            table.cell({"errors": ALONG, "seed": seed}, partial(_errors, diffusion, train, seed))
             for share in TOLD:
                 table.cell({"told": share, "seed": seed}, partial(_told, subject, distance, diffusion, seed, share))
         search = partial(
@@ -121,7 +121,7 @@ def rule(arguments: argparse.Namespace) -> None:
         table.cell({"floor": True, "seed": seed}, partial(plane.floor, RULE_COUNT, seed))
     for seed, N, alpha in product(arguments.seeds, RULE_SIZES, ALPHAS):
         of = {"N": N, "alpha": alpha, "seed": seed}
-        told = table.cell({**of, "errors": "along the way"}, partial(_disturbed_errors, N, alpha, seed))
+        told = table.cell({**of, "errors": ALONG}, partial(_disturbed_errors, N, alpha, seed))
         at = {"D": float(told["D"]), "first guess": float(told["first guess"])}
         for rule, D in at.items():
             table.cell({**of, "at": rule}, partial(plane.frechet_after, alpha, D, RULE_COUNT, seed, N))
@@ -207,7 +207,7 @@ def _searched(search: Callable[..., Search], arguments: argparse.Namespace) -> d
 
 
 def _errors(diffusion: Callable[[], Model], train: Dataset, seed: int) -> dict[str, Any]:
-    model = diffusion()
+    model, started = diffusion(), time.monotonic()
     rows = np.random.default_rng(seed).permutation(len(train))[:TRAJECTORIES]
     batch = encoded(model.adapter, train.take(rows), model.specs)
     found = noise_errors(model, batch, evaluations=EVALUATIONS, seed=seed)
@@ -218,6 +218,7 @@ def _errors(diffusion: Callable[[], Model], train: Dataset, seed: int) -> dict[s
         "levels": list(found.levels),
         "bias": list(found.bias),
         "excess": list(found.excess),
+        "seconds": round(time.monotonic() - started, 2),
     }
 
 

@@ -194,7 +194,7 @@ def agreement(first: Curve, second: Curve) -> float:
 
 def regret(chosen: float, truth: Curve) -> float:
     """How much farther from data the chosen D is than the best one, by the curve that is believed."""
-    nearest = min(truth.values, key=lambda D: abs(_place(D) - _place(chosen)))
+    nearest = min(truth.values, key=lambda D: abs(place(D) - place(chosen)))
     return truth.mean(nearest) - truth.mean(truth.best)
 
 
@@ -273,7 +273,7 @@ def told(errors: NoiseErrors) -> str:
     )
 
 
-def _place(D: float) -> float:
+def place(D: float) -> float:
     """Where D stands on a line that has an end: 2/D is the relative variance of the noise, its root the deviation."""
     return -math.log1p(math.sqrt(2 / D)) if math.isfinite(D) else 0.0
 

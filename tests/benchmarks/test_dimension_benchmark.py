@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 from dataclasses import replace
+from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -44,20 +45,19 @@ def test_a_row_says_what_is_picked_and_what_that_costs(tmp_path: Path, monkeypat
 def test_a_way_costs_its_trainings_and_what_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(agreement, "SOURCES", (SOURCE,))
     table = Table(SOURCE.table, tmp_path)
-    for way, dimensions in (
-        ("trained", (8, 64, math.inf)),
-        ("one-network", (8, 64, math.inf)),
-        ("at-dimension", (8, 64)),
-    ):
-        for D, seed in product(dimensions, (0, 1)):
-            table.cell({"way": way, "D": D, "seed": seed}, lambda: {"error": 1.0, "seconds": 1.0})
+    drawn = [*product(("trained", "one-network"), (8, 64, math.inf)), ("at-dimension", 8), ("at-dimension", 64)]
+    for (way, D), seed in product(drawn, (0, 1)):
+        table.cell({"way": way, "D": D, "seed": seed}, partial(dict, error=1 / D + seed + 1, seconds=1.0))
     for run, seconds in (("d8", 100), ("dinf", 200), ("any", 300)):  # of D = 64 nobody noted it: as the others
-        table.cell({"training": run, "seed": 0}, lambda seconds=seconds: {"seconds": seconds})  # type: ignore[misc]
+        table.cell({"training": run, "seed": 0}, partial(dict, seconds=seconds))
     table.cell({"search": [2, 3]}, lambda: {"best": 64.0, "seconds": 606.0})
     assert agreement.seconds(SOURCE, "trained", tmp_path) == 3 * 150 + 3
     assert agreement.seconds(SOURCE, "one-network", tmp_path) == 300 + 3
     assert agreement.seconds(SOURCE, "at-dimension", tmp_path) == 200 + 3
-    one, analysis, search = agreement.rows(tmp_path)
+    for seed, D in ((0, 30.0), (1, 90.0)):
+        table.cell({"errors": "along the way", "seed": seed}, partial(dict, D=D, seconds=2.0))
+    one, analysis, errors, search = agreement.rows(tmp_path)
+    assert errors[3:5] == ["errors along the way", "64"] and errors[-3:] == ["202", "0.45", "0.67"]
     assert one[-3:] == ["303", "0.67", "1"] and analysis[-3:] == ["203", "0.45", "0.67"]
     assert search[3:5] == ["search", "64"] and search[-3:] == ["303", "0.67", "1"]
 
@@ -120,7 +120,7 @@ def test_sizes_fill_a_table_of_the_same_kind(data: str, tmp_path: Path, monkeypa
     assert search["figures"]["seconds"] > 0
     monkeypatch.setattr(agreement, "SOURCES", (Source(data, name, SIZED[data].figure),))
     ways = agreement.rows(tmp_path)
-    assert [row[3] for row in ways] == ["one network", "analysis", "search"]
+    assert [row[3] for row in ways] == ["one network", "analysis", "errors along the way", "search"]
     assert all(float(row[-3]) >= 0 and row[-1] != "-" for row in ways)
 
 
