@@ -39,7 +39,7 @@ from pfgm_science.search import Search
 
 ALPHAS, RULE_SIZES, RULE_COUNT = (0.05, 0.1, 0.2, 0.4), (256, 3072), 1000
 RULE_DIMENSIONS = (4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, math.inf)
-PRECONDITIONED = (1.0, 4.0, 16.0, 64.0)
+PRECONDITIONED, PRECONDITIONED_DATA = (1.0, 4.0, 16.0, 64.0), ("digits", "cytometry")
 TOLD = (0.8, 0.9, 1.1)  # times the noise level that there is
 COUNT, EVALUATIONS, TRAJECTORIES = 1000, 35, 256
 SEARCHED = (2, 3)  # seeds of the search, which is judged by networks of other seeds
@@ -144,26 +144,37 @@ def _disturbed_errors(N: int, alpha: float, seed: int) -> dict[str, float]:
 
 
 def preconditioning(arguments: argparse.Namespace) -> None:
-    """What the network is told of the noise, at small D: the small network of digits, the longer budget."""
-    subject, steps = SUBJECTS["digits"], SUBJECTS["digits"].of.steps[-1]
-    train, distance, settings = subject.train(), subject.distance(), subject.settings(SMALL, steps)
+    """What the network is told of the noise, at small D: the networks of digits and cytometry, the longer budget."""
     table = Table("dimension-preconditioning", arguments.results)
+    settings = {
+        (data, size): SUBJECTS[data].settings(size, SUBJECTS[data].of.steps[-1])
+        for data, size in product(PRECONDITIONED_DATA, (SMALL, LARGE))
+    }
     table.describe(
-        {"data": "digits", "training": settings, "count": COUNT, "evaluations": EVALUATIONS},
+        {
+            "training": {f"{data}, {size}": training for (data, size), training in settings.items()},
+            "count": COUNT,
+            "evaluations": EVALUATIONS,
+        },
         again=arguments.again,
         command="pfgm benchmark dimension preconditioning",
         machine=machine(arguments.device),
     )
-    for seed, name, D in product(arguments.seeds, PRECONDITIONINGS, PRECONDITIONED):
-        if name == "matched" and D <= 2:  # the noise has no variance
+    for (data, size), training in settings.items():
+        if size not in arguments.networks:
             continue
-        key = {"preconditioning": name, "D": D, "seed": seed}
-        if table.find(key) is None:
-            of = {"dimension": D, "preconditioning": name, "seed": seed}
-            # The runs of the study on digits, where it has them.
-            run = f"digits-{SMALL}-{steps}-d{D:g}-seed{seed}" + ("" if name == "edm" else f"-{name}")
-            model = trained(arguments, run, subject.adapter, train, settings | of)
-            table.cell(key, partial(_measured, subject, distance, model, seed, D))
+        subject = SUBJECTS[data]
+        train, distance = subject.train(), subject.distance()
+        for seed, name, D in product(arguments.seeds, PRECONDITIONINGS, arguments.dimensions or PRECONDITIONED):
+            if name == "matched" and D <= 2:  # the noise has no variance
+                continue
+            key = {"data": data, "network": size, "preconditioning": name, "D": D, "seed": seed}
+            if table.find(key) is None:
+                of = {"dimension": D, "preconditioning": name, "seed": seed}
+                # The runs of the study on sizes, where it has them.
+                run = f"{data}-{size}-{training['steps']}-d{D:g}-seed{seed}" + ("" if name == "edm" else f"-{name}")
+                model = trained(arguments, run, subject.adapter, train, training | of)
+                table.cell(key, partial(_measured, subject, distance, model, seed, D))
     print(tables.render("dimension-preconditioning", arguments.results))
 
 

@@ -226,14 +226,17 @@ def tails(results: Path) -> str:
 
 
 def preconditioning(results: Path) -> str:
-    """Frechet distance of digits: a row a preconditioning, a column a D."""
+    """Distance to data: a row a network and preconditioning, a column a D."""
     table = Table("dimension-preconditioning", results)
     dimensions = _dimensions(table.cells)
-    rows = [
-        [name, *(_over_seeds(table, "frechet", 3, preconditioning=name, D=D) for D in dimensions)]
-        for name in PRECONDITIONINGS
-    ]
-    return markdown(["preconditioning", *(f"D = {dimension_text(D)}" for D in dimensions)], rows)
+    rows = []
+    for data, size in sorted({(c["key"]["data"], c["key"]["network"]) for c in table.cells}, reverse=True):
+        for name in PRECONDITIONINGS:
+            of = {"data": data, "network": size, "preconditioning": name}
+            rows.append(
+                [f"{data}, {size}", name, *(_over_seeds(table, SIZED[data].figure, 3, **of, D=D) for D in dimensions)]
+            )
+    return markdown(["data and network", "preconditioning", *(f"D = {dimension_text(D)}" for D in dimensions)], rows)
 
 
 def sizes(data: str) -> Callable[[Path], str]:

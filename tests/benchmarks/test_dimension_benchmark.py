@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from benchmarks import agreement, dimension, rna, tables
-from benchmarks.agreement import SIZED, Sized, Source
+from benchmarks.agreement import SIZED, Source
 from benchmarks.runner import Table
 from benchmarks.sequences import texts_of
 from benchmarks.subjects import SUBJECTS
@@ -127,12 +127,14 @@ def test_sizes_fill_a_table_of_the_same_kind(data: str, tmp_path: Path, monkeypa
 def test_preconditionings_stand_beside_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dimension, "COUNT", 60)
     monkeypatch.setattr(dimension, "EVALUATIONS", 3)
-    monkeypatch.setattr(dimension, "PRECONDITIONED", (1.0, 16.0))
-    monkeypatch.setitem(dimension.SUBJECTS, "digits", replace(dimension.SUBJECTS["digits"], of=Sized("frechet", (2,))))
-    assert dimension.main(["preconditioning", "--seeds", "0", "--runs", str(tmp_path), "--results", str(tmp_path)]) == 0
+    for data in dimension.PRECONDITIONED_DATA:
+        few = replace(SUBJECTS[data], of=replace(SIZED[data], steps=(2,)))
+        monkeypatch.setitem(dimension.SUBJECTS, data, few)
+    words = ["preconditioning", "--networks", "small", "--dimensions", "1", "16", "--seeds", "0"]
+    assert dimension.main([*words, "--runs", str(tmp_path), "--results", str(tmp_path)]) == 0
     table = Table("dimension-preconditioning", tmp_path)
-    assert len(table.cells) == 5  # the noise of D = 1 has no variance to be matched
-    assert "| matched | - |" in tables.render("dimension-preconditioning", tmp_path)
+    assert len(table.cells) == 2 * 5  # the noise of D = 1 has no variance to be matched
+    assert "| digits, small | matched | - |" in tables.render("dimension-preconditioning", tmp_path)
 
 
 @pytest.mark.skipif(shutil.which("cmbuild") is None, reason="Infernal is not installed")
