@@ -17,19 +17,21 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks import antibody, audio, rna, tables
+from benchmarks import antibody, audio, graphs, images, rna, tables
 from benchmarks.agreement import LARGE
 from benchmarks.plane import PLANE, STEPS, N, floor, frechet_after
 from benchmarks.runner import Benchmark, Table, dimension_argument, machine, parser, trained
-from benchmarks.subjects import SUBJECTS
+from benchmarks.subjects import SUBJECTS, OfImages, unlabelled
 from modalities.audio.adapter import Audio
+from modalities.graphs import Graphs
+from modalities.images.adapter import Images
 from modalities.sequences.adapter import Sequences
 from pfgm_science.adapters import Adapter
 from pfgm_science.data import Dataset
 from pfgm_science.distance import Distance
 from pfgm_science.model import Model
 from pfgm_science.progress import progress
-from pfgm_science.robustness import measure
+from pfgm_science.robustness import TROUBLES, measure
 
 DIMENSIONS = (64.0, 2048.0, math.inf)
 SOLVER = "heun"  # of the networks: errors before each of 18 steps in 35 evaluations, as the authors inject them
@@ -49,7 +51,10 @@ def main(argv: Sequence[str]) -> int:
     built.add_argument("--alphas", type=float, nargs="+", default=[0.0, 0.1, 0.2, 0.4], help="of the exact field")
     built.add_argument("--dimensions", type=dimension_argument, nargs="+", metavar="D")
     built.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    built.add_argument("--count", type=int, help="samples a cell (default: 4000; of networks 500, of syllables 200)")
+    built.add_argument(
+        "--count", type=int, help="samples a cell (default: 4000; of networks 500; of syllables and planar-20 200)"
+    )
+    built.add_argument("--troubles", nargs="+", choices=list(TROUBLES), default=list(TROUBLES), help="of the networks")
     built.set_defaults(runs=None)
     arguments = built.parse_args(argv)
     if arguments.of == "field":
@@ -114,10 +119,10 @@ def networks(arguments: argparse.Namespace) -> None:
         command=f"pfgm benchmark robustness {arguments.of}",
         machine=machine(arguments.device),
     )
-    distance = of.distance(of.train())
+    distance, troubles = of.distance(of.train()), [TROUBLES[name] for name in arguments.troubles]
     for seed in arguments.seeds:
         subjects = {D: of.model(arguments, D, seed) for D in arguments.dimensions or of.dimensions}
-        measure(subjects, distance, table, seeds=[seed], count=count, solver=SOLVER, watch=progress)
+        measure(subjects, distance, table, troubles=troubles, seeds=[seed], count=count, solver=SOLVER, watch=progress)
     print(tables.render(f"robustness-{arguments.of}", arguments.results))
 
 
@@ -132,6 +137,26 @@ def _large(data: str, steps: int) -> Networks:
 
 NETWORKS = {
     "digits": _large("digits", 1500),
+    "mnist5k": Networks(
+        "images",
+        "",
+        Images(),
+        images.SWEEP_TRAINING,
+        partial(unlabelled, "mnist5k"),
+        partial(OfImages, "mnist5k"),
+        (16.0, 128.0, math.inf),
+        once=True,
+    ),
+    "planar-20": Networks(
+        "graphs",
+        "planar-20-",
+        Graphs(),
+        graphs.TASKS["planar-20"].sweep,
+        lambda: graphs.data("planar-20")[0],
+        dimensions=(64.0, math.inf),
+        count=200,
+        once=True,
+    ),
     "cytometry": _large("cytometry", 1500),
     "airrdb": Networks("antibody", "", Sequences(), antibody.SHORT, lambda: antibody.task_named("airrdb").train),
     "5s-rrna": Networks("rna", "5s-rrna-", Sequences(), rna.SHORT, lambda: rna.task_named("5s-rrna").train),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -50,12 +50,19 @@ class Subject:
         return {**self.training, "steps": steps, "network": dict(self.networks[size])}
 
 
-class OfDigits(Distance):
-    """Frechet distance in the features of the frozen classifier of digits."""
+class OfImages(Distance):
+    """Frechet distance in the features of the frozen classifier of a named set."""
+
+    def __init__(self, name: str, data: Dataset) -> None:
+        super().__init__(data)
+        self.judge = images.judge(name)
 
     def between(self, model: Model, objects: Any) -> float:
-        real, found = (images.judge("digits").judge(np.asarray(each))[0] for each in (self.data.objects, objects))
-        return frechet_distance(real, found)
+        return frechet_distance(self._real, self.judge.judge(np.asarray(objects))[0])
+
+    @cached_property
+    def _real(self) -> np.ndarray:
+        return self.judge.judge(np.asarray(self.data.objects))[0]
 
 
 class OfFamily(Distance):
@@ -74,9 +81,9 @@ class OfFamily(Distance):
         return infernal.bits(texts_of(self._task.real), self._task.model)
 
 
-def _digits() -> Dataset:
-    """Without classes."""
-    return replace(images.data("digits")[0], condition={})
+def unlabelled(name: str) -> Dataset:
+    """The images that networks are trained on, without classes."""
+    return replace(images.data(name)[0], condition={})
 
 
 UNET = {"kind": "unet", "multipliers": [1, 2], "blocks": 1, "patch": 1}
@@ -84,8 +91,8 @@ SUBJECTS: dict[str, Subject] = {
     "digits": Subject(
         SIZED["digits"],
         Images(),
-        _digits,
-        lambda: OfDigits(_digits()),
+        partial(unlabelled, "digits"),
+        lambda: OfImages("digits", unlabelled("digits")),
         {"batch_size": 64, "learning_rate": 2e-3, "ema_half_life": 5_000},
         {SMALL: UNET | {"channels": 4}, LARGE: UNET | {"channels": 24}},
     ),

@@ -29,6 +29,8 @@ ROOT = Path(__file__).parent.parent
 PAGES = ("README.md", "docs/benchmarks.md", "docs/physics.md", "docs/dimension.md")
 MARK = re.compile(r"(<!-- table: ([\w-]+) -->\n)(.*?)(<!-- end of table -->)", re.DOTALL)
 EVALUATIONS = (35, 19, 9, 5)
+IN_TROUBLE = ("digits", "mnist5k", "cytometry", "planar-20", "airrdb", "5s-rrna", "syllables")
+CLAIMED = (("step-errors", 0.2), ("weight-bits", 6), ("weight-bits", 5))  # of arXiv 2302.04265, section 5
 WAYS = {"trained": "trained at D", "one-network": "one network for every D", "at-dimension": "the D = inf network at D"}
 
 
@@ -311,6 +313,30 @@ def troubles(name: str) -> Callable[[Path], str]:
         return markdown(["trouble and strength", *(f"D = {dimension_text(D)}" for D in dimensions)], rows)
 
     return made
+
+
+def claims(results: Path) -> str:
+    """What the authors say of networks, over all domains: how many times as far from data samples are, at each D."""
+    rows = []
+    for of in IN_TROUBLE:
+        table = Table(f"robustness-{of}", results)
+        for trouble, strength in CLAIMED:
+            if table.select(trouble=trouble, strength=strength):
+                lost = [
+                    f"D = {dimension_text(D)}: {written(_lost(table, trouble, strength, D), 2)}"
+                    for D in dimensions_of(table)
+                ]
+                rows.append([of, f"{trouble} {strength:g}", *lost[:-1], *[""] * (3 - len(lost)), lost[-1]])
+    return markdown(["data", "trouble", "small D", "middle D", "D = inf"], rows)
+
+
+def _lost(table: Table, trouble: str, strength: float, D: float) -> list[float]:
+    """The distance in trouble over that without, of each seed."""
+    cells = [c for c in table.select(trouble=trouble, strength=strength) if float(c["key"]["D"]) == D]
+    calm = {"trouble": NONE, "strength": 0.0, "D": D}
+    return [
+        c["figures"]["distance"] / table.select(**calm, seed=c["key"]["seed"])[0]["figures"]["distance"] for c in cells
+    ]
 
 
 def robustness(results: Path) -> str:
@@ -811,7 +837,8 @@ TABLES: dict[str, Callable[[Path], str]] = {
     **{f"audio-{study}-drums": audio(f"audio-{study}-drums", AUDIO_FIGURES["drums"]) for study in AUDIO_STUDIES},
     "audio-speed": audio("audio-speed", _beside_speed("syllables")),
     "audio-speed-drums": audio("audio-speed-drums", _beside_speed("drums")),
-    **{f"robustness-{of}": troubles(f"robustness-{of}") for of in ("digits", "airrdb", "5s-rrna", "syllables")},
+    **{f"robustness-{of}": troubles(f"robustness-{of}") for of in IN_TROUBLE},
+    "robustness-claims": claims,
     "dimension-preconditioning": preconditioning,
     "dimension-rule": rule,
     **{f"dimension-{data}": sizes(data) for data in SIZED},

@@ -66,3 +66,6 @@ def test_networks_of_a_sweep_meet_every_trouble(tmp_path: Path, monkeypatch: pyt
     )
     assert calm is not None and coarse is not None
     assert "| none |" in shown and f"({coarse['distance'] / calm['distance']:.2f})" in shown
+    said = tables.render("robustness-claims", tmp_path).splitlines()[2:]
+    assert len(said) == len(tables.CLAIMED) and all(row.startswith("| digits | ") for row in said)
+    assert "| D = 64: " in said[0] and "|  | D = inf: " in said[0]
