@@ -39,7 +39,7 @@ from pfgm_science.search import Search
 
 ALPHAS, RULE_SIZES, RULE_COUNT = (0.05, 0.1, 0.2, 0.4), (256, 3072), 1000
 RULE_DIMENSIONS = (4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, math.inf)
-PRECONDITIONED, PRECONDITIONED_DATA = (1.0, 4.0, 16.0, 64.0), ("digits", "cytometry")
+PRECONDITIONED = (1.0, 4.0, 16.0, 64.0)
 TOLD = (0.8, 0.9, 1.1)  # times the noise level that there is
 COUNT, EVALUATIONS, TRAJECTORIES = 1000, 35, 256
 SEARCHED = (2, 3)  # seeds of the search, which is judged by networks of other seeds
@@ -59,6 +59,7 @@ def main(argv: Sequence[str]) -> int:
     built.add_argument("--networks", nargs="+", choices=(SMALL, LARGE), default=[SMALL, LARGE])
     built.add_argument("--steps", nargs="+", type=int, help="budgets (default: those of the data)")
     built.add_argument("--dimensions", type=dimension_argument, nargs="+", metavar="D", help="default: as the data say")
+    built.add_argument("--data", nargs="+", choices=list(SUBJECTS), default=list(SUBJECTS), help="of preconditioning")
     built.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     built.add_argument("--ways", nargs="+", choices=sweeps.WAYS, default=sweeps.WAYS)
     arguments = built.parse_args(argv)
@@ -144,11 +145,11 @@ def _disturbed_errors(N: int, alpha: float, seed: int) -> dict[str, float]:
 
 
 def preconditioning(arguments: argparse.Namespace) -> None:
-    """What the network is told of the noise, at small D: the networks of digits and cytometry, the longer budget."""
+    """What the network is told of the noise, at small D, with the longer budget."""
     table = Table("dimension-preconditioning", arguments.results)
     settings = {
         (data, size): SUBJECTS[data].settings(size, SUBJECTS[data].of.steps[-1])
-        for data, size in product(PRECONDITIONED_DATA, (SMALL, LARGE))
+        for data, size in product(SUBJECTS, (SMALL, LARGE))
     }
     table.describe(
         {
@@ -161,7 +162,7 @@ def preconditioning(arguments: argparse.Namespace) -> None:
         machine=machine(arguments.device),
     )
     for (data, size), training in settings.items():
-        if size not in arguments.networks:
+        if size not in arguments.networks or data not in arguments.data:
             continue
         subject = SUBJECTS[data]
         train, distance = subject.train(), subject.distance()
