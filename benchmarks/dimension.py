@@ -4,7 +4,7 @@
 train networks of two sizes at each D, because the theory says that a worse network wants a smaller D; beside each curve
 stand a search that stops the hopeless early, and the D that the errors of the diffusion network along its own
 trajectories suggest. `rule` tests that guess where all is exact but for errors of a known size. `preconditioning`
-compares what networks are told of their noise at small D.
+compares what networks are told of their noise at small D, `noise` solvers with noise on the way and without.
 """
 
 from __future__ import annotations
@@ -36,18 +36,21 @@ from pfgm_science.progress import progress
 from pfgm_science.robustness import step_errors
 from pfgm_science.schedule import karras
 from pfgm_science.search import Search
+from pfgm_science.solvers import DEFAULT
 
 ALPHAS, RULE_SIZES, RULE_COUNT = (0.05, 0.1, 0.2, 0.4), (256, 3072), 1000
 RULE_DIMENSIONS = (4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, math.inf)
 PRECONDITIONED = (1.0, 4.0, 16.0, 64.0)
 TOLD = (0.8, 0.9, 1.1)  # times the noise level that there is
 COUNT, EVALUATIONS, TRAJECTORIES = 1000, 35, 256
+ON_THE_WAY, SOLVERS_BESIDE = (35, 20), (DEFAULT, "heun", "stochastic")
 SEARCHED = (2, 3)  # seeds of the search, which is judged by networks of other seeds
 
 EXAMPLES = """  pfgm benchmark dimension agreement              from the tables of the sweeps; nothing is measured
   pfgm benchmark dimension digits                 two networks, two budgets, every D (goes on where it was cut)
   pfgm benchmark dimension cytometry              as much of numbers; 5s-rrna of sequences
   pfgm benchmark dimension preconditioning        EDM's, the variance's, and what x shows
+  pfgm benchmark dimension noise                  solvers with noise on the way and without
   pfgm benchmark dimension rule                   the guess from errors along the way, where all else is exact
   pfgm benchmark dimension digits --networks small --steps 200 --seeds 0"""
 
@@ -59,7 +62,9 @@ def main(argv: Sequence[str]) -> int:
     built.add_argument("--networks", nargs="+", choices=(SMALL, LARGE), default=[SMALL, LARGE])
     built.add_argument("--steps", nargs="+", type=int, help="budgets (default: those of the data)")
     built.add_argument("--dimensions", type=dimension_argument, nargs="+", metavar="D", help="default: as the data say")
-    built.add_argument("--data", nargs="+", choices=list(SUBJECTS), default=list(SUBJECTS), help="of preconditioning")
+    built.add_argument(
+        "--data", nargs="+", choices=list(SUBJECTS), default=list(SUBJECTS), help="of preconditioning and of noise"
+    )
     built.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     built.add_argument("--ways", nargs="+", choices=sweeps.WAYS, default=sweeps.WAYS)
     arguments = built.parse_args(argv)
@@ -179,6 +184,29 @@ def preconditioning(arguments: argparse.Namespace) -> None:
     print(tables.render("dimension-preconditioning", arguments.results))
 
 
+def noise(arguments: argparse.Namespace) -> None:
+    """Solvers with noise on the way and without, at equal evaluations: the large networks, the longer budget."""
+    table = Table("dimension-noise", arguments.results)
+    settings = {data: SUBJECTS[data].settings(LARGE, SUBJECTS[data].of.steps[-1]) for data in SUBJECTS}
+    table.describe(
+        {"training": settings, "count": COUNT},
+        again=arguments.again,
+        command="pfgm benchmark dimension noise",
+        machine=machine(arguments.device),
+    )
+    for data in arguments.data:
+        subject, distance = SUBJECTS[data], SUBJECTS[data].distance()
+        for seed, D in product(arguments.seeds, arguments.dimensions or subject.dimensions):
+            run = f"{data}-{LARGE}-{settings[data]['steps']}-d{D:g}-seed{seed}"
+            of = settings[data] | {"dimension": D, "seed": seed}
+            model = trained(arguments, run, subject.adapter, subject.train(), of)
+            for evaluations, solver in product(ON_THE_WAY, SOLVERS_BESIDE):
+                key = {"data": data, "D": D, "seed": seed, "evaluations": evaluations, "solver": solver}
+                how = Drawing(evaluations=evaluations, solver=solver)
+                table.cell(key, partial(_measured, subject, distance, model, seed, D, how))
+    print(tables.render("dimension-noise", arguments.results))
+
+
 class Told(Wrapper):
     """A denoiser that is told a share of the noise level that there is."""
 
@@ -192,17 +220,12 @@ class Told(Wrapper):
 
 
 def _measured(
-    subject: Subject,
-    distance: Distance,
-    model: Model,
-    seed: int,
-    D: float,
-    steer: Callable[[Denoiser], Denoiser] | None = None,
+    subject: Subject, distance: Distance, model: Model, seed: int, D: float, how: Drawing | None = None
 ) -> dict[str, float]:
-    """Distance of samples to data, and the seconds of both."""
+    """Distance of samples to data, and the seconds of both. how: of drawing, where it is not as elsewhere."""
     started = time.monotonic()
-    how = Drawing(seed=1000 + seed, dimension=D, evaluations=EVALUATIONS, batch_size=COUNT, steer=steer)
-    found = distance(model, COUNT, how)
+    usual = Drawing(seed=1000 + seed, dimension=D, evaluations=EVALUATIONS, batch_size=COUNT)
+    found = distance(model, COUNT, usual | (how or Drawing()))
     return {subject.of.figure: found, "seconds": round(time.monotonic() - started, 2)}
 
 
@@ -210,7 +233,7 @@ def _told(
     subject: Subject, distance: Distance, diffusion: Callable[[], Model], seed: int, share: float
 ) -> dict[str, float]:
     """Distance of what a diffusion network draws that is told a share of the noise level."""
-    return _measured(subject, distance, diffusion(), seed, math.inf, partial(Told, share=share))
+    return _measured(subject, distance, diffusion(), seed, math.inf, Drawing(steer=partial(Told, share=share)))
 
 
 def _searched(search: Callable[..., Search], arguments: argparse.Namespace) -> dict[str, Any]:
@@ -239,5 +262,6 @@ STUDIES: dict[str, Callable[[argparse.Namespace], None]] = {
     **dict.fromkeys(SUBJECTS, sizes),
     "rule": rule,
     "preconditioning": preconditioning,
+    "noise": noise,
 }
 BENCHMARK = Benchmark("dimension", "which D: cheap ways beside networks that are trained at each", main)

@@ -241,6 +241,20 @@ def preconditioning(results: Path) -> str:
     return markdown(["data and network", "preconditioning", *(f"D = {dimension_text(D)}" for D in dimensions)], rows)
 
 
+def noise(results: Path) -> str:
+    """Distance to data: a row for data, evaluations and a solver, a column a D."""
+    table = Table("dimension-noise", results)
+    rows, dimensions = [], _dimensions(table.cells)
+    keys = {(c["key"]["data"], c["key"]["evaluations"], c["key"]["solver"]) for c in table.cells}
+    for data, evaluations, solver in sorted(
+        keys, key=lambda of: (list(SIZED).index(of[0]), -of[1], list(SOLVERS).index(of[2]))
+    ):
+        of = {"data": data, "evaluations": evaluations, "solver": solver}
+        figures = [_over_seeds(table, SIZED[data].figure, 3, **of, D=D) for D in dimensions]
+        rows.append([data, str(evaluations), solver, *figures])
+    return markdown(["data", "evaluations", "solver", *map(_named, dimensions)], rows)
+
+
 def sizes(data: str) -> Callable[[Path], str]:
     """Distance to data: a row a network, budget and way, a column a D, or a level that is told instead."""
     figure = SIZED[data].figure
@@ -840,6 +854,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     **{f"robustness-{of}": troubles(f"robustness-{of}") for of in IN_TROUBLE},
     "robustness-claims": claims,
     "dimension-preconditioning": preconditioning,
+    "dimension-noise": noise,
     "dimension-rule": rule,
     **{f"dimension-{data}": sizes(data) for data in SIZED},
     "dimension-agreement": lambda results: markdown(agreement.HEADER, agreement.rows(results)),

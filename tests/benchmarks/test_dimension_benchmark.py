@@ -138,6 +138,18 @@ def test_preconditionings_stand_beside_each_other(tmp_path: Path, monkeypatch: p
     assert "| digits, small | matched | - |" in tables.render("dimension-preconditioning", tmp_path)
 
 
+def test_solvers_with_noise_stand_beside_those_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dimension, "COUNT", 60)
+    monkeypatch.setattr(dimension, "ON_THE_WAY", (9,))
+    few = replace(SUBJECTS["cytometry"], of=replace(SIZED["cytometry"], steps=(2,)))
+    monkeypatch.setitem(dimension.SUBJECTS, "cytometry", few)
+    words = ["noise", "--data", "cytometry", "--dimensions", "4", "inf", "--seeds", "0"]
+    assert dimension.main([*words, "--runs", str(tmp_path), "--results", str(tmp_path)]) == 0
+    found = [c["figures"][few.of.figure] for c in Table("dimension-noise", tmp_path).select(D=4.0)]
+    assert len(set(found)) == len(dimension.SOLVERS_BESIDE)
+    assert "| cytometry | 9 | stochastic |" in tables.render("dimension-noise", tmp_path)
+
+
 @pytest.mark.skipif(shutil.which("cmbuild") is None, reason="Infernal is not installed")
 def test_rna_of_the_family_is_nearer_than_rna_in_another_order() -> None:
     task, distance = rna.task_named("5s-rrna"), SUBJECTS["5s-rrna"].distance()
