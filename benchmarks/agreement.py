@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -155,13 +155,36 @@ def _run(way: str, key: Mapping[str, Any]) -> str:
     return f"d{dimension_text(key['D'] if way == TRAINED else math.inf)}"
 
 
-def suggested(source: Source, among: Sequence[float], results: Path = RESULTS) -> float | None:
-    """The D of the grid next to what errors along the way suggest, on the mean of its seeds; None if not measured."""
+def suggested(source: Source, among: Sequence[float], results: Path = RESULTS) -> list[float]:
+    """The D of the grid next to what errors along the way suggest, of each seed."""
     found = [float(cell["figures"]["D"]) for cell in Table(source.table, results).select(errors=ALONG)]
-    if not found:
-        return None
-    at = np.mean([place(max(D, min(among))) for D in found])
-    return min(among, key=lambda D: abs(place(D) - at))
+    return [min(among, key=lambda other: abs(place(other) - place(max(D, min(among))))) for D in found]
+
+
+def picks(curve: Curve) -> list[float]:
+    """The best D of each seed alone, as one training gives it."""
+    return [each.best for each in _alone(curve)]
+
+
+def _as_drawn(curve: Curve) -> float:
+    """The figure that a way itself has at the D that it picks, on the mean of its trainings."""
+    return float(np.mean([each.mean(each.best) for each in _alone(curve)]))
+
+
+def _alone(curve: Curve) -> list[Curve]:
+    seeds = sorted({seed for found in curve.values.values() for seed in found})
+    alone = [{D: {seed: found[seed]} for D, found in curve.values.items() if seed in found} for seed in seeds]
+    return [Curve(curve.way, values, 0.0) for values in alone]
+
+
+class Answer(NamedTuple):
+    """What a way says. picks: a D of each training; own: the figure of its own samples there, less the best of all."""
+
+    way: str
+    picks: Sequence[float]
+    seconds: float
+    ranks: str = ""
+    own: float = math.nan
 
 
 def rows(results: Path = RESULTS) -> list[list[str]]:
@@ -175,31 +198,39 @@ def _rows(source: Source, results: Path) -> Iterator[list[str]]:
         return
     truth = found[TRAINED]
     searches = [cell for cell in Table(source.table, results).cells if "search" in cell["key"]]
-    picks = [
-        (curve.way.replace("-", " "), curve.best, _ranks(truth, curve, way), seconds(source, way, results))
+    ways = [
+        Answer(
+            curve.way.replace("-", " "),
+            picks(curve),
+            seconds(source, way, results),
+            _ranks(truth, curve, way),
+            _as_drawn(curve) - truth.mean(truth.best),
+        )
         for way, curve in found.items()
         if way in CHEAP
     ]
-    if (told := suggested(source, truth.finite, results)) is not None:
-        picks.append((f"errors {ALONG}", told, "", seconds(source, ALONG, results)))
-    picks += [(SEARCH, float(cell["figures"]["best"]), "", _seconds_of(cell)) for cell in searches]
-    others = [seconds(source, TRAINED, results), _seconds_of(searches[0]) if searches else math.nan]
-    for way, pick, ranks, took in picks:
+    if told := suggested(source, truth.finite, results):
+        ways.append(Answer(f"errors {ALONG}", told, seconds(source, ALONG, results)))
+    ways += [Answer(SEARCH, [float(c["figures"]["best"])], float(c["figures"]["seconds"])) for c in searches]
+    # A cheap way is one training; trainings at each D are of every seed, because one cannot tell them apart.
+    seeds = {seed for values in truth.values.values() for seed in values}
+    thorough = [
+        len(seeds) * seconds(source, TRAINED, results),
+        searches[0]["figures"]["seconds"] if searches else math.nan,
+    ]
+    for answer in ways:
         yield [
             source.data,
             source.figure if not source.share else f"1 - {source.figure}",
             f"{dimension_text(truth.best)} ({', '.join(dimension_text(D) for D in truth.alike)})",
-            way,
-            dimension_text(pick),
-            ranks,
-            *map(_known, (regret(pick, truth), spread(truth))),
-            "-" if math.isnan(took) else f"{took:,.0f}",
-            *(_known(took / other, 2) for other in others),
+            answer.way,
+            ", ".join(dimension_text(D) for D in answer.picks),
+            answer.ranks,
+            *map(_known, (float(np.mean([regret(D, truth) for D in answer.picks])), spread(truth))),
+            "" if math.isnan(answer.own) else f"{answer.own:+.3g}",
+            "-" if math.isnan(answer.seconds) else f"{answer.seconds:,.0f}",
+            *(_known(answer.seconds / other, 2) for other in thorough),
         ]
-
-
-def _seconds_of(search: Mapping[str, Any]) -> float:
-    return float(search["figures"]["seconds"]) / len(search["key"]["search"])
 
 
 def _ranks(truth: Curve, curve: Curve, way: str) -> str:
@@ -212,6 +243,6 @@ def _known(value: float, digits: int = 3) -> str:
 
 
 HEADER: tuple[str, ...] = (
-    "data", "figure", "best D, trained at each (alike)", "way", "its pick", "rank correlation (redrawn)",
-    "regret", "spread over seeds", "seconds a seed", "share of the grid", "share of the search",
+    "data", "figure", "best D, trained at each (alike)", "way", "its pick, by training", "rank correlation (redrawn)",
+    "regret", "spread over seeds", "its own samples", "seconds", "share of the grid", "share of the search",
 )  # fmt: skip

@@ -35,9 +35,9 @@ def test_a_row_says_what_is_picked_and_what_that_costs(tmp_path: Path, monkeypat
     monkeypatch.setattr(agreement, "SOURCES", (SOURCE,))
     fill(tmp_path, "trained", {8: [3.0, 3.2], 64: [1.0, 1.1], math.inf: [2.0, 2.1]})
     fill(tmp_path, "one-network", {8: [30.0], 64: [20.0], math.inf: [10.0]})
-    ((data, figure, best, way, pick, correlation, lost, spread, *cost),) = agreement.rows(tmp_path)
+    ((data, figure, best, way, pick, correlation, lost, spread, own, *cost),) = agreement.rows(tmp_path)
     assert (data, figure, way, pick, correlation) == ("sounds", "error", "one network", "inf", "0.50")
-    assert best == "64 (64)" and cost == ["-", "-", "-"]
+    assert best == "64 (64)" and own == "+8.95" and cost == ["-", "-", "-"]
     assert float(lost) == pytest.approx(1.0) and float(spread) == pytest.approx(0.041, abs=0.001)
     assert "| sounds |" in tables.render("dimension-agreement", tmp_path)
 
@@ -57,9 +57,18 @@ def test_a_way_costs_its_trainings_and_what_is_drawn(tmp_path: Path, monkeypatch
     for seed, D in ((0, 30.0), (1, 90.0)):
         table.cell({"errors": "along the way", "seed": seed}, partial(dict, D=D, seconds=2.0))
     one, analysis, errors, search = agreement.rows(tmp_path)
-    assert errors[3:5] == ["errors along the way", "64"] and errors[-3:] == ["202", "0.45", "0.67"]
-    assert one[-3:] == ["303", "0.67", "1"] and analysis[-3:] == ["203", "0.45", "0.67"]
-    assert search[3:5] == ["search", "64"] and search[-3:] == ["303", "0.67", "1"]
+    assert one[-3:] == ["303", "0.33", "0.5"] and analysis[-3:] == ["203", "0.22", "0.33"]
+    assert errors[3:5] == ["errors along the way", "64, 64"] and errors[-3:] == ["202", "0.22", "0.33"]
+    assert search[3:5] == ["search", "64"] and search[-3:] == ["606", "0.67", "1"]
+
+
+def test_each_training_picks_for_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(agreement, "SOURCES", (SOURCE,))
+    fill(tmp_path, "trained", {8: [3.0, 3.2], 64: [1.0, 1.1], math.inf: [2.0, 2.1]})
+    fill(tmp_path, "one-network", {8: [1.0, 9.0], 64: [2.0, 8.0], math.inf: [3.0, 7.0]})
+    ((*_, pick, _, lost, _, own, _, _, _),) = agreement.rows(tmp_path)
+    assert pick == "8, inf" and float(lost) == pytest.approx((2.05 + 1.0) / 2, abs=0.01)
+    assert own == "+2.95"  # 1 and 7 at what it picks, 1.05 at the best
 
 
 def test_a_diffusion_network_is_at_infinity_what_it_was_trained_as(tmp_path: Path) -> None:
