@@ -24,20 +24,25 @@ ALONG = "along the way"  # where errors of the noise are measured, as the tables
 DRAWS, SEED = 2000, 0
 
 
+BACKWARD = 2  # calls of a network that a gradient of it is worth
 SMALL, LARGE = "small", "large"
 
 
 @dataclass(frozen=True)
 class Sized:
-    """Data with a bad and a good network: the name of its distance, and the budgets of training in steps."""
+    """Data with a bad and a good network: the name of its distance, and the budgets of training in steps.
+
+    calls: of the network in an evaluation of a diffusion model at finite D.
+    """
 
     figure: str
     steps: tuple[int, ...]
+    calls: int = 3
 
 
 SIZED = {  # how they are trained and judged is in subjects.py
     "digits": Sized("frechet", (200, 1500)),
-    "cytometry": Sized("sliced Wasserstein", (200, 1500)),
+    "cytometry": Sized("sliced Wasserstein", (200, 1500), 32 * (1 + BACKWARD * 8)),  # gradients of 8 numbers, 32 levels
     "5s-rrna": Sized("W1 bits", (500,)),  # the table of `pfgm benchmark rna sweep` has 5,000 of the large one
 }
 
@@ -47,7 +52,7 @@ class Source:
     """A sweep: whose data, which table, which figure, and what else a cell's key must hold. share: more is better.
 
     joined: whether a diffusion network draws at finite D in as many evaluations as at infinity, where it is the network
-    that was trained there.
+    that was trained there; calls: of the network in each.
     """
 
     data: str
@@ -56,6 +61,7 @@ class Source:
     share: bool = False
     key: Mapping[str, Any] = field(default_factory=dict)
     joined: bool = True
+    calls: int = 3
 
 
 SOURCES = (
@@ -69,7 +75,12 @@ SOURCES = (
     Source("5s-rrna", "rna-sweep-5s-rrna", "W1 bits"),
     Source("syllables", "audio-sweep", "speech Frechet"),
     *(
-        Source(f"{data}, {size} network, {steps:,} steps", f"dimension-{data}-{size}-{steps}", sized.figure)
+        Source(
+            f"{data}, {size} network, {steps:,} steps",
+            f"dimension-{data}-{size}-{steps}",
+            sized.figure,
+            calls=sized.calls,
+        )
         for data, sized in SIZED.items()
         for size in (SMALL, LARGE)
         for steps in sized.steps
@@ -155,10 +166,45 @@ def _run(way: str, key: Mapping[str, Any]) -> str:
     return f"d{dimension_text(key['D'] if way == TRAINED else math.inf)}"
 
 
+def work(source: Source, way: str, results: Path = RESULTS) -> float:
+    """Calls of the network on one sample: of one training and of drawing at each D; of TRAINED and SEARCH, of all.
+
+    A measure of cost that other work on the machine does not change. A step is one call and one gradient a sample.
+    """
+    table = Table(source.table, results)
+    protocol = table.about["protocol"]
+    training = (1 + BACKWARD) * protocol["training"]["steps"] * protocol["training"]["batch_size"]
+    drawing = protocol["count"] * source.key.get("evaluations", protocol.get("evaluations"))
+    if way == TRAINED:
+        return float(len(table.select(way=TRAINED, **source.key)) * (training + drawing))
+    if way == SEARCH:
+        (found,) = searches(source, results)[:1] or [{"steps": math.nan, "judged": math.nan}]
+        steps = protocol["training"]["steps"]
+        return float(found["steps"] / steps * training + found["judged"] * drawing)
+    if way == ALONG:
+        return float(training + drawing)  # of fewer trajectories, each with a calibration
+    finite = len({cell["key"]["D"] for cell in table.select(way=way, **source.key)} - {"inf"})
+    each = source.calls if way == "at-dimension" and source.joined else 1
+    return float(training + (1 + each * finite) * drawing)
+
+
+def searches(source: Source, results: Path = RESULTS) -> list[dict[str, Any]]:
+    """What searches found, if there was one."""
+    return [cell["figures"] for cell in Table(source.table, results).cells if "search" in cell["key"]]
+
+
 def suggested(source: Source, among: Sequence[float], results: Path = RESULTS) -> list[float]:
-    """The D of the grid next to what errors along the way suggest, of each seed."""
-    found = [float(cell["figures"]["D"]) for cell in Table(source.table, results).select(errors=ALONG)]
-    return [min(among, key=lambda other: abs(place(other) - place(max(D, min(among))))) for D in found]
+    """The D of the grid next to what errors along the way suggest, of each seed; nan where they suggest none.
+
+    They do not where they cannot be told from none, and where no D corrects them.
+    """
+    found = []
+    for cell in Table(source.table, results).select(errors=ALONG):
+        figures = cell["figures"]
+        D, told = float(figures["D"]), figures["second moment"] >= figures["told from none"]
+        nearest = min(among, key=lambda other, D=D: abs(place(other) - place(D)))  # type: ignore[misc]
+        found.append(nearest if told and D >= 1 else math.nan)
+    return found
 
 
 def picks(curve: Curve) -> list[float]:
@@ -178,10 +224,14 @@ def _alone(curve: Curve) -> list[Curve]:
 
 
 class Answer(NamedTuple):
-    """What a way says. picks: a D of each training; own: the figure of its own samples there, less the best of all."""
+    """What a way says.
+
+    picks: a D of each training, nan for none; work: see `work`; own: the figure of its own samples, less the best.
+    """
 
     way: str
     picks: Sequence[float]
+    work: float
     seconds: float
     ranks: str = ""
     own: float = math.nan
@@ -197,11 +247,11 @@ def _rows(source: Source, results: Path) -> Iterator[list[str]]:
     if TRAINED not in found:
         return
     truth = found[TRAINED]
-    searches = [cell for cell in Table(source.table, results).cells if "search" in cell["key"]]
     ways = [
         Answer(
             curve.way.replace("-", " "),
             picks(curve),
+            work(source, way, results),
             seconds(source, way, results),
             _ranks(truth, curve, way),
             _as_drawn(curve) - truth.mean(truth.best),
@@ -210,26 +260,29 @@ def _rows(source: Source, results: Path) -> Iterator[list[str]]:
         if way in CHEAP
     ]
     if told := suggested(source, truth.finite, results):
-        ways.append(Answer(f"errors {ALONG}", told, seconds(source, ALONG, results)))
-    ways += [Answer(SEARCH, [float(c["figures"]["best"])], float(c["figures"]["seconds"])) for c in searches]
-    # A cheap way is one training; trainings at each D are of every seed, because one cannot tell them apart.
-    seeds = {seed for values in truth.values.values() for seed in values}
-    thorough = [
-        len(seeds) * seconds(source, TRAINED, results),
-        searches[0]["figures"]["seconds"] if searches else math.nan,
+        ways.append(Answer(f"errors {ALONG}", told, work(source, ALONG, results), seconds(source, ALONG, results)))
+    ways += [
+        Answer(SEARCH, [float(each["best"])], work(source, SEARCH, results), float(each["seconds"]))
+        for each in searches(source, results)
     ]
+    # A cheap way is one training; trainings at each D are of every seed, because one cannot tell them apart.
+    thorough = [work(source, way, results) for way in (TRAINED, SEARCH)]
+    lost = {D: regret(D, truth) for D in truth.finite}
     for answer in ways:
+        chosen = [D for D in answer.picks if not math.isnan(D)]
         yield [
             source.data,
             source.figure if not source.share else f"1 - {source.figure}",
             f"{dimension_text(truth.best)} ({', '.join(dimension_text(D) for D in truth.alike)})",
             answer.way,
-            ", ".join(dimension_text(D) for D in answer.picks),
+            ", ".join("none" if math.isnan(D) else dimension_text(D) for D in answer.picks),
             answer.ranks,
-            *map(_known, (float(np.mean([regret(D, truth) for D in answer.picks])), spread(truth))),
+            "-" if not chosen else _known(float(np.mean([lost[D] for D in chosen]))),
+            _known(float(np.mean(list(lost.values())))),
+            _known(spread(truth)),
             "" if math.isnan(answer.own) else f"{answer.own:+.3g}",
             "-" if math.isnan(answer.seconds) else f"{answer.seconds:,.0f}",
-            *(_known(answer.seconds / other, 2) for other in thorough),
+            *(_known(answer.work / other, 2) for other in thorough),
         ]
 
 
@@ -244,5 +297,5 @@ def _known(value: float, digits: int = 3) -> str:
 
 HEADER: tuple[str, ...] = (
     "data", "figure", "best D, trained at each (alike)", "way", "its pick, by training", "rank correlation (redrawn)",
-    "regret", "spread over seeds", "its own samples", "seconds", "share of the grid", "share of the search",
+    "regret", "regret of any D", "spread", "its own samples", "seconds", "work over the grid's", "over the search's",
 )  # fmt: skip

@@ -103,10 +103,12 @@ def sizes(arguments: argparse.Namespace) -> None:
             table.cell({"errors": ALONG, "seed": seed}, partial(_errors, diffusion, train, seed))
             for share in TOLD:
                 table.cell({"told": share, "seed": seed}, partial(_told, subject, distance, diffusion, seed, share))
-        search = partial(
-            Search, subject.adapter, train, distance, arguments.runs / f"{name}-search", settings, COUNT, EVALUATIONS
-        )
-        table.cell({"search": list(SEARCHED)}, partial(_searched, search, arguments))
+        search = Search(
+            subject.adapter, train, distance, arguments.runs / f"{name}-search", {**settings, "validation": 0.0}, COUNT,
+            EVALUATIONS, arguments.device, progress,
+        )  # fmt: skip
+        key = {"search": list(SEARCHED), "dimensions": arguments.dimensions}
+        table.cell(key, partial(_searched, search, arguments.dimensions))
     print(tables.render(f"dimension-{data}", arguments.results))
 
 
@@ -236,9 +238,11 @@ def _told(
     return _measured(subject, distance, diffusion(), seed, math.inf, Drawing(steer=partial(Told, share=share)))
 
 
-def _searched(search: Callable[..., Search], arguments: argparse.Namespace) -> dict[str, Any]:
+def _searched(search: Search, dimensions: Sequence[float]) -> dict[str, Any]:
     """What a search finds: the best D, those like it, distances over the seeds, and those stopped early."""
-    return search(device=arguments.device, watch=progress).run(arguments.dimensions, SEARCHED).to_json()
+    found = search.run(dimensions, SEARCHED).to_json()
+    steps, judged = search.work()
+    return found | {"steps": steps, "judged": judged}
 
 
 def _errors(diffusion: Callable[[], Model], train: Dataset, seed: int) -> dict[str, Any]:
@@ -248,6 +252,7 @@ def _errors(diffusion: Callable[[], Model], train: Dataset, seed: int) -> dict[s
     found = noise_errors(model, batch, evaluations=EVALUATIONS, seed=seed)
     return {
         "second moment": found.second_moment,
+        "told from none": found.resolution,
         "D": found.dimension,
         "first guess": found.first_guess,
         "levels": list(found.levels),

@@ -270,8 +270,10 @@ def sizes(data: str) -> Callable[[Path], str]:
         rows = []
         for name, table in found.items():
             for way, words in WAYS.items():
-                rows.append([name, words, *(_over_seeds(table, figure, 3, way=way, D=D) for D in columns)])
-            rows[-1][-1] = "as trained"
+                cells = [_over_seeds(table, figure, 3, way=way, D=D) for D in columns]
+                if way == "at-dimension" and columns and columns[-1] == "inf":
+                    cells[-1] = "as trained"
+                rows.append([name, words, *cells])
             for share in told:
                 words = f"the D = inf network at D = inf, told {share:g} sigma"
                 there = _over_seeds(table, figure, 3, told=share)
@@ -316,13 +318,14 @@ def troubles(name: str) -> Callable[[Path], str]:
     def made(results: Path) -> str:
         table = Table(name, results)
         dimensions = dimensions_of(table)
-        calm = {D: mean_and_spread(distances(table, NONE, 0.0, D))[0] for D in dimensions}
         rows = []
         for trouble, strength, found in trouble_rows(table):
-            cells = [
-                f"{spread.written(mean, deviation, 2)} ({mean / calm[D]:.2f})"
-                for D, (mean, deviation) in zip(dimensions, found, strict=True)
-            ]
+            cells = []
+            for D, (mean, deviation) in zip(dimensions, found, strict=True):
+                lost = _lost(table, trouble, strength, D)
+                factor = f" ({mean_and_spread(lost)[0]:.2f})" if lost else ""
+                there = distances(table, trouble, strength, D)
+                cells.append(f"{spread.written(mean, deviation, 2)}{factor}" if there else "-")
             rows.append([trouble if trouble == NONE else f"{trouble} {strength:g}", *cells])
         return markdown(["trouble and strength", *(f"D = {dimension_text(D)}" for D in dimensions)], rows)
 
@@ -334,23 +337,26 @@ def claims(results: Path) -> str:
     rows = []
     for of in IN_TROUBLE:
         table = Table(f"robustness-{of}", results)
+        protocol = table.about.get("protocol", {})
+        if protocol.get("solver") != "heun":  # what was measured otherwise is no row beside these
+            continue
+        every = dimensions_of(table)
+        trainings = "one" if protocol["once"] else f"{len({c['key']['seed'] for c in table.cells})}"
         for trouble, strength in CLAIMED:
             if table.select(trouble=trouble, strength=strength):
-                lost = [
-                    f"D = {dimension_text(D)}: {written(_lost(table, trouble, strength, D), 2)}"
-                    for D in dimensions_of(table)
-                ]
-                rows.append([of, f"{trouble} {strength:g}", *lost[:-1], *[""] * (3 - len(lost)), lost[-1]])
-    return markdown(["data", "trouble", "small D", "middle D", "D = inf"], rows)
+                lost = [f"D = {dimension_text(D)}: {written(_lost(table, trouble, strength, D), 2)}" for D in every]
+                rows.append([of, trainings, f"{trouble} {strength:g}", lost[0], ", ".join(lost[1:-1]), lost[-1]])
+    return markdown(["data", "trainings", "trouble", "smallest D", "between", "largest D"], rows)
 
 
 def _lost(table: Table, trouble: str, strength: float, D: float) -> list[float]:
-    """The distance in trouble over that without, of each seed."""
-    cells = [c for c in table.select(trouble=trouble, strength=strength) if float(c["key"]["D"]) == D]
-    calm = {"trouble": NONE, "strength": 0.0, "D": D}
-    return [
-        c["figures"]["distance"] / table.select(**calm, seed=c["key"]["seed"])[0]["figures"]["distance"] for c in cells
-    ]
+    """The distance in trouble over that without, of each seed that has both."""
+    found = []
+    for cell in table.select(trouble=trouble, strength=strength):
+        if float(cell["key"]["D"]) == D:
+            for calm in table.select(trouble=NONE, D=cell["key"]["D"], seed=cell["key"]["seed"]):
+                found.append(float(cell["figures"]["distance"]) / float(calm["figures"]["distance"]))
+    return found
 
 
 def robustness(results: Path) -> str:

@@ -116,7 +116,12 @@ class Curve:
         found = written(*mean_and_spread(list(self.values[self.best].values())))
         others = ", ".join(named(D) for D in self.alike if D != self.best)
         told = f"D = {others} cannot be told from it" if others else "told from every other D"
-        return f"best D = {named(self.best)}: distance {found}" + (f"; {told}" if len(self.values) > 1 else "")
+        gone = ", ".join(named(D) for D in sorted(self.stopped) if D not in self.values)
+        return (
+            f"best D = {named(self.best)}: distance {found}"
+            + (f"; {told}" if len(self.values) > 1 else "")
+            + (f"; D = {gone} stopped early, and not compared" if gone else "")
+        )
 
 
 def pooled(x: np.ndarray) -> float:
@@ -149,7 +154,7 @@ def sweep(
         with watch(f"D = {D:g}, seed {seed}") as update:
             how = Drawing(seed=seed, dimension=D, evaluations=evaluations, on_state=update)
             cells.cell({"way": way, "D": D, "seed": seed}, partial(_figures, model, distance, count, how))
-    return curve_of(cells, way)
+    return curve_of(cells, way, dimensions, seeds)
 
 
 def way_of(model: Model) -> str:
@@ -164,13 +169,15 @@ def way_of(model: Model) -> str:
     )
 
 
-def curve_of(cells: Cells, way: str, errors: NoiseErrors | None = None, more: float = 0.0) -> Curve:
-    """What cells of this way say. more: seconds beside those of the cells, such as of training."""
-    found = cells.select(way=way)
+def curve_of(cells: Cells, way: str, dimensions: Sequence[float], seeds: Sequence[int]) -> Curve:
+    """What cells of this way say of these D and seeds, others that are there left alone."""
+    found = [
+        cell for cell in cells.select(way=way) if float(cell["key"]["D"]) in dimensions and cell["key"]["seed"] in seeds
+    ]
     values: dict[float, dict[int, float]] = {}
     for cell in sorted(found, key=lambda cell: float(cell["key"]["D"])):
         values.setdefault(float(cell["key"]["D"]), {})[cell["key"]["seed"]] = float(cell["figures"]["distance"])
-    return Curve(way, values, more + sum(cell["figures"]["seconds"] for cell in found), errors=errors)
+    return Curve(way, values, sum(cell["figures"]["seconds"] for cell in found))
 
 
 def _figures(model: Model, distance: Distance, count: int, how: Drawing) -> dict[str, float]:

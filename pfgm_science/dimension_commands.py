@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -30,13 +31,13 @@ from pfgm_science.commands import (
 )
 from pfgm_science.data import Dataset
 from pfgm_science.denoiser import check_preconditioning
-from pfgm_science.dimension import ANALYSIS, ONE_NETWORK, SEARCH, Curve, curve_of, sweep, told, way_of
+from pfgm_science.dimension import ANALYSIS, ONE_NETWORK, SEARCH, Curve, sweep, told, way_of
 from pfgm_science.dimension import page as dimension_page
 from pfgm_science.distance import Distance
 from pfgm_science.errors import ConfigError, NotFinite
 from pfgm_science.evaluation import training_parts
 from pfgm_science.files import write_bytes
-from pfgm_science.model import Model, configure, encoded, fit, load
+from pfgm_science.model import Model, batch_fingerprint, configure, encoded, fit, load
 from pfgm_science.noise_error import LEAST, noise_errors
 from pfgm_science.progress import progress
 from pfgm_science.report import Cell, Report, write
@@ -73,8 +74,8 @@ def robustness(args: argparse.Namespace) -> int:
     _check_held_out(models, data)
     distance = Distance(_compared(models[0], data), args.measure)
     cells, solver = Cells(out / CELLS), args.solver
-    said = drawn_by(solver, args.evaluations)
-    protocol = {"models": [model.history for model in models], **_protocol(args, distance), "solver": solver or DEFAULT}
+    said, judged = drawn_by(solver, args.evaluations), _protocol(args, models[0], distance)
+    protocol = {"models": [model.history for model in models], **judged, "solver": solver or DEFAULT}
     cells.describe(protocol, again=args.again)
     troubles = [TROUBLES[name] for name in args.troubles or TROUBLES]
     measure(
@@ -229,7 +230,7 @@ def _of_known_classes(data: Dataset, train: Dataset) -> Dataset:
 
 def _swept(args: argparse.Namespace, model: Model, data: Dataset, out: Path) -> Curve:
     distance, cells = Distance(_compared(model, data), args.measure), Cells(out / CELLS)
-    cells.describe({"model": model.history, **_protocol(args, distance)}, again=args.again)
+    cells.describe({"model": model.history, **_protocol(args, model, distance)}, again=args.again)
     curve = sweep(
         model,
         distance,
@@ -246,14 +247,21 @@ def _swept(args: argparse.Namespace, model: Model, data: Dataset, out: Path) -> 
         return curve
     rows = np.random.default_rng(0).permutation(len(train))[:TRAJECTORIES]
     batch = encoded(model.adapter, train.take(rows), model.specs)
-    with suppress(NotFinite):  # which says nothing of D, and the curve still does
-        return curve_of(cells, ANALYSIS, noise_errors(model, batch, evaluations=args.evaluations))
+    started = time.monotonic()
+    with suppress(NotFinite), progress("errors along the way") as update:  # not finite: the curve still says something
+        errors = noise_errors(model, batch, evaluations=args.evaluations, on_state=update)
+        return replace(curve, errors=errors, seconds=curve.seconds + time.monotonic() - started)
     return curve
 
 
-def _protocol(args: argparse.Namespace, distance: Distance) -> dict[str, Any]:
+def _protocol(args: argparse.Namespace, model: Model, distance: Distance) -> dict[str, Any]:
+    data = distance.data
     return {
-        "compared with": {"name": distance.data.name, "objects": len(distance.data)},
+        "compared with": {
+            "name": data.name,
+            "objects": len(data),
+            "of": batch_fingerprint(encoded(model.adapter, data, model.specs)),
+        },
         "measure": args.measure,
         "count": args.count,
         "evaluations": args.evaluations,

@@ -13,7 +13,7 @@ sigma)||^2, is calibrated on real data to which noise of known variance was adde
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,9 +23,9 @@ from torch import Tensor
 from pfgm_science.batch import Batch, free_coordinates
 from pfgm_science.denoiser import Denoiser
 from pfgm_science.errors import DataError, NotFinite
-from pfgm_science.model import Model
+from pfgm_science.model import EVALUATIONS, Model
 from pfgm_science.noise import StudentT
-from pfgm_science.solvers import State
+from pfgm_science.solvers import FIXED, State
 
 # Variances of the noise, in those of the nominal level, at which the network is calibrated.
 RESPONSES = (0.25, 0.5, 0.7, 0.85, 1.0, 1.15, 1.4, 2.0, 4.0)
@@ -115,9 +115,17 @@ class NoiseErrors:
 
 
 def noise_errors(
-    model: Model, batch: Batch, *, dimension: float = math.inf, evaluations: int | None = None, seed: int = 0
+    model: Model,
+    batch: Batch,
+    *,
+    dimension: float = math.inf,
+    evaluations: int | None = None,
+    seed: int = 0,
+    on_state: Callable[[int, int], None] | None = None,
 ) -> NoiseErrors:
     """Measure the errors of a model's own trajectories at D; batch: real encoded data, as many as trajectories.
+
+    on_state(level, levels) is called after each level.
 
     The network is the instrument, so one that cannot tell noise from data at a level says little of it: see `noise`.
     Raises DataError for less than LEAST objects, NotFinite where trajectories are not.
@@ -128,7 +136,15 @@ def noise_errors(
     denoiser, batch = model.at(dimension), batch.to(device)
     way = {"dimension": dimension, "evaluations": evaluations, "solver": "heun", "grid": "karras"}
     states = model.trajectory(batch, range(len(batch)), seed=seed, **way)  # type: ignore[arg-type]
-    return errors_of(states, denoiser, batch, torch.Generator().manual_seed(seed))
+    levels = FIXED["heun"].steps(EVALUATIONS if evaluations is None else evaluations)
+    seen = states if on_state is None else _watched(states, levels, on_state)
+    return errors_of(seen, denoiser, batch, torch.Generator().manual_seed(seed))
+
+
+def _watched(states: Iterable[State], levels: int, on_state: Callable[[int, int], None]) -> Iterator[State]:
+    for level, state in enumerate(states):
+        on_state(min(level, levels), levels)
+        yield state
 
 
 def errors_of(states: Iterable[State], denoiser: Denoiser, batch: Batch, generator: torch.Generator) -> NoiseErrors:

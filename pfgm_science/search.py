@@ -2,8 +2,9 @@
 
 Optuna keeps the trials in an SQLite file, so that several processes share a search and a killed one loses at most the
 trial that was running, which goes on from its last checkpoint. Stopping is successive halving (Li et al.,
-arXiv 1810.05934), asynchronous: at a quarter and at half of the steps a trial goes on if it is in the better half of
-those that came so far. That is so for the first seed; the other seeds are trained where it reached the end.
+arXiv 1810.05934), asynchronous and careful: at a quarter and at half of the steps, once the learning rate has long been
+whole, a trial goes on if it is in the better half of those that came so far, or within a tenth of the best of them.
+That is so for the first seed; the other seeds are trained where it reached the end.
 """
 
 from __future__ import annotations
@@ -24,11 +25,13 @@ from pfgm_science.data import Dataset
 from pfgm_science.dimension import DIMENSIONS, SEARCH, Curve, named_plainly
 from pfgm_science.distance import Distance
 from pfgm_science.errors import ConfigError, NotFinite
-from pfgm_science.model import Drawing, Model, batch_fingerprint, fit
+from pfgm_science.model import Drawing, Model, batch_fingerprint, configure, fit
 from pfgm_science.progress import Watch, silent
 
 DATABASE = "search.db"
 RUNGS = 4  # equal parts of the steps, at the first and second of which trials are compared
+MARGIN = 1.1  # times the best distance at a rung, up to which nothing is hopeless: less is chance
+WARM = 2  # times the steps of the warm-up, before which nothing is judged
 PATIENCE = 2.0  # seconds between two looks at what other processes do
 
 
@@ -86,6 +89,13 @@ class Search:
                 stopped[D] = trial.intermediate_values[max(trial.intermediate_values)]
         seconds = sum(trial.user_attrs.get("seconds", 0.0) for trial in trials)
         return Curve(SEARCH, {D: values[D] for D in sorted(values)}, seconds, stopped)
+
+    def work(self) -> tuple[int, int]:
+        """Steps of all trials, of those that were stopped as far as they came; and how often samples were judged."""
+        trials = self._study(_optuna()).get_trials(deepcopy=False)
+        judged = sum(len(trial.intermediate_values) + trial.state.is_finished() for trial in trials)
+        stopped = sum(trial.state.name == "PRUNED" for trial in trials)
+        return sum(int(trial.user_attrs.get("steps", 0)) for trial in trials), judged - stopped
 
     def _study(self, optuna: Any) -> Any:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -173,18 +183,18 @@ class Search:
         """Train at D, judged at each rung if it may stop there; the distance at the end, inf where training fails."""
         D, seed, steps = float(trial.user_attrs["D"]), trial.user_attrs["seed"], self.settings["steps"]
         first = max(1, steps // RUNGS)
-        rungs = [first, 2 * first]
+        warm = WARM * configure(self.adapter.fit(self.data), len(self.data), self.settings).training.warmup
+        rungs = [rung for rung in (first, 2 * first) if rung >= warm]
         judged = dict(study.trials[trial.number].intermediate_values)
         before, started = float(trial.user_attrs.get("seconds", 0.0)), time.monotonic()
 
         def judge(model: Model, step: int) -> None:
-            if step not in rungs or not may_stop:
-                return
-            if step not in judged:
+            if step in rungs and may_stop and step not in judged:
                 judged[step] = self._distance(model, seed)
                 trial.report(judged[step], step)
-                trial.set_user_attr("seconds", before + time.monotonic() - started)
-            if not _among_the_better(study, trial.number, step, judged[step]):
+            trial.set_user_attr("steps", step)
+            trial.set_user_attr("seconds", before + time.monotonic() - started)
+            if step in judged and may_stop and not _among_the_better(study, trial.number, step, judged[step]):
                 raise Stopped
 
         with self.watch(f"D = {D:g}, seed {seed}") as update:
@@ -200,6 +210,7 @@ class Search:
                     **settings,
                 )
                 found = self._distance(model, seed)
+                trial.set_user_attr("steps", steps)
             except NotFinite:
                 found = math.inf
         trial.set_user_attr("seconds", before + time.monotonic() - started)
@@ -217,14 +228,14 @@ _holds: dict[Path, Any] = {}  # open locks of the trials that this process runs
 
 
 def _among_the_better(study: Any, number: int, step: int, value: float) -> bool:
-    """Whether a distance is in the better half of those at this step so far, the other half rounded down."""
+    """Whether a distance is in the better half of those at this step so far, rounded down, or by chance beyond it."""
     others = [
         trial.intermediate_values[step]
         for trial in study.get_trials(deepcopy=False)
         if trial.number != number and step in trial.intermediate_values
     ]
     better = sum(other < value for other in others)
-    return bool(better < max(1, (len(others) + 1) // 2))
+    return bool(better < max(1, (len(others) + 1) // 2) or value <= MARGIN * min(others))
 
 
 def _queue(study: Any, trials: Iterable[tuple[float, int]]) -> None:

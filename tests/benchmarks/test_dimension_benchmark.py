@@ -20,12 +20,14 @@ from benchmarks.subjects import SUBJECTS
 from modalities.sequences.baselines import shuffled
 from pfgm_science.model import Model
 
+STEP, DRAWING = 3 * 10, 5 * 4  # calls of a step of 10, and of drawing 5 samples in 4 evaluations
 RNG = np.random.default_rng(0)
 SOURCE = Source("sounds", "sweep-of-sounds", "error")
 
 
 def fill(tmp_path: Path, way: str, values: dict[float, list[float]], figure: str = "error", **key: object) -> None:
     table = Table(SOURCE.table, tmp_path)
+    table.describe({"training": {"steps": 10, "batch_size": 10}, "count": 5, "evaluations": 4})
     for D, found in values.items():
         for seed, value in enumerate(found):
             table.cell({"way": way, "D": D, "seed": seed, **key}, lambda value=value: {figure: value})  # type: ignore[misc]
@@ -35,9 +37,10 @@ def test_a_row_says_what_is_picked_and_what_that_costs(tmp_path: Path, monkeypat
     monkeypatch.setattr(agreement, "SOURCES", (SOURCE,))
     fill(tmp_path, "trained", {8: [3.0, 3.2], 64: [1.0, 1.1], math.inf: [2.0, 2.1]})
     fill(tmp_path, "one-network", {8: [30.0], 64: [20.0], math.inf: [10.0]})
-    ((data, figure, best, way, pick, correlation, lost, spread, own, *cost),) = agreement.rows(tmp_path)
+    ((data, figure, best, way, pick, correlation, lost, any_lost, spread, own, *cost),) = agreement.rows(tmp_path)
     assert (data, figure, way, pick, correlation) == ("sounds", "error", "one network", "inf", "0.50")
-    assert best == "64 (64)" and own == "+8.95" and cost == ["-", "-", "-"]
+    assert best == "64 (64)" and own == "+8.95" and cost == ["-", "0.19", "-"]
+    assert float(any_lost) == pytest.approx((2.05 + 0 + 1) / 3, abs=0.01)
     assert float(lost) == pytest.approx(1.0) and float(spread) == pytest.approx(0.041, abs=0.001)
     assert "| sounds |" in tables.render("dimension-agreement", tmp_path)
 
@@ -45,28 +48,35 @@ def test_a_row_says_what_is_picked_and_what_that_costs(tmp_path: Path, monkeypat
 def test_a_way_costs_its_trainings_and_what_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(agreement, "SOURCES", (SOURCE,))
     table = Table(SOURCE.table, tmp_path)
+    table.describe({"training": {"steps": 10, "batch_size": 10}, "count": 5, "evaluations": 4})
     drawn = [*product(("trained", "one-network"), (8, 64, math.inf)), ("at-dimension", 8), ("at-dimension", 64)]
     for (way, D), seed in product(drawn, (0, 1)):
         table.cell({"way": way, "D": D, "seed": seed}, partial(dict, error=1 / D + seed + 1, seconds=1.0))
     for run, seconds in (("d8", 100), ("dinf", 200), ("any", 300)):  # of D = 64 nobody noted it: as the others
         table.cell({"training": run, "seed": 0}, partial(dict, seconds=seconds))
-    table.cell({"search": [2, 3]}, lambda: {"best": 64.0, "seconds": 606.0})
+    table.cell({"search": [2, 3]}, partial(dict, best=64.0, seconds=606.0, steps=25, judged=4))
     assert agreement.seconds(SOURCE, "trained", tmp_path) == 3 * 150 + 3
     assert agreement.seconds(SOURCE, "one-network", tmp_path) == 300 + 3
     assert agreement.seconds(SOURCE, "at-dimension", tmp_path) == 200 + 3
-    for seed, D in ((0, 30.0), (1, 90.0)):
-        table.cell({"errors": "along the way", "seed": seed}, partial(dict, D=D, seconds=2.0))
+    assert agreement.work(SOURCE, "trained", tmp_path) == 6 * (STEP * 10 + DRAWING)
+    assert agreement.work(SOURCE, "one-network", tmp_path) == STEP * 10 + 3 * DRAWING
+    assert agreement.work(SOURCE, "at-dimension", tmp_path) == STEP * 10 + (1 + 3 * 2) * DRAWING
+    assert agreement.work(replace(SOURCE, joined=False), "at-dimension", tmp_path) == STEP * 10 + 3 * DRAWING
+    assert agreement.work(SOURCE, "search", tmp_path) == STEP * 25 + 4 * DRAWING
+    for seed, D, told in ((0, 30.0, 0.1), (1, 90.0, 0.3)):
+        figures = {"D": D, "seconds": 2.0, "second moment": 0.2, "told from none": told}
+        table.cell({"errors": "along the way", "seed": seed}, partial(dict, figures))
     one, analysis, errors, search = agreement.rows(tmp_path)
-    assert one[-3:] == ["303", "0.33", "0.5"] and analysis[-3:] == ["203", "0.22", "0.33"]
-    assert errors[3:5] == ["errors along the way", "64, 64"] and errors[-3:] == ["202", "0.22", "0.33"]
-    assert search[3:5] == ["search", "64"] and search[-3:] == ["606", "0.67", "1"]
+    assert one[-3:] == ["303", "0.19", "0.43"] and analysis[-3:] == ["203", "0.23", "0.53"]
+    assert errors[3:5] == ["errors along the way", "64, none"] and errors[-3] == "202"
+    assert search[3:5] == ["search", "64"] and search[-3:] == ["606", "0.43", "1"]
 
 
 def test_each_training_picks_for_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(agreement, "SOURCES", (SOURCE,))
     fill(tmp_path, "trained", {8: [3.0, 3.2], 64: [1.0, 1.1], math.inf: [2.0, 2.1]})
     fill(tmp_path, "one-network", {8: [1.0, 9.0], 64: [2.0, 8.0], math.inf: [3.0, 7.0]})
-    ((*_, pick, _, lost, _, own, _, _, _),) = agreement.rows(tmp_path)
+    ((*_, pick, _, lost, _, _, own, _, _, _),) = agreement.rows(tmp_path)
     assert pick == "8, inf" and float(lost) == pytest.approx((2.05 + 1.0) / 2, abs=0.01)
     assert own == "+2.95"  # 1 and 7 at what it picks, 1.05 at the best
 
@@ -126,11 +136,14 @@ def test_sizes_fill_a_table_of_the_same_kind(data: str, tmp_path: Path, monkeypa
     (errors,) = table.select(errors="along the way")
     assert len(errors["figures"]["levels"]) == len(errors["figures"]["bias"])
     (search,) = table.select(search=list(dimension.SEARCHED))
+    assert (
+        search["figures"]["steps"] == 4 * 3 * 2 and search["figures"]["judged"] == 3 * 2
+    )  # nothing is stopped in the warm-up
     assert search["figures"]["seconds"] > 0
     monkeypatch.setattr(agreement, "SOURCES", (Source(data, name, SIZED[data].figure),))
     ways = agreement.rows(tmp_path)
     assert [row[3] for row in ways] == ["one network", "analysis", "errors along the way", "search"]
-    assert all(float(row[-3]) >= 0 and row[-1] != "-" for row in ways)
+    assert all(float(row[-3]) >= 0 and float(row[-1]) > 0 for row in ways)
 
 
 def test_preconditionings_stand_beside_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -69,3 +69,9 @@ def test_networks_of_a_sweep_meet_every_trouble(tmp_path: Path, monkeypatch: pyt
     said = tables.render("robustness-claims", tmp_path).splitlines()[2:]
     assert len(said) == len(tables.CLAIMED) and all(row.startswith("| digits | ") for row in said)
     assert "| D = 64: " in said[0] and "|  | D = inf: " in said[0]
+    gone = {"trouble": "step-errors", "strength": 0.2, "D": "inf", "seed": 0}
+    table = Table("robustness-digits", tmp_path)
+    table.discard(**gone)
+    assert "| - |" in tables.render("robustness-digits", tmp_path)
+    table.cell(gone, lambda: {"distance": math.inf})
+    assert "D = inf: inf |" in tables.render("robustness-claims", tmp_path)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -230,6 +231,20 @@ def test_errors_along_the_way_are_told_as_what_they_are() -> None:
     assert "The curve above decides" in render(page(few, "Which D?", {}))
 
 
+def test_only_what_was_asked_for_is_compared(tmp_path: Path) -> None:
+    data = moons(count=100, seed=0)
+    model = fit(Vectors(), data, dimension=INF, **TINY)
+    distance, cells = Distance(data), Cells(tmp_path / "cells.json")
+    sweep(model, distance, cells, dimensions=(8.0, INF), seeds=(0, 1), count=20, evaluations=4)
+    found = sweep(model, distance, cells, dimensions=(64.0, INF), seeds=(0,), count=20, evaluations=4)
+    assert {D: list(values) for D, values in found.values.items()} == {64.0: [0], INF: [0]}
+
+
+def test_what_was_stopped_early_is_named() -> None:
+    said = str(replace(curve({8: [1.0, 1.1], 64: [2.0, 2.2]}), stopped={512.0: 9.0, INF: 8.0}))
+    assert "D = 512, ∞ stopped early, and not compared" in said
+
+
 def test_analysis_of_a_model(tmp_path: Path) -> None:
     data = moons(count=100, seed=0)
     model = fit(Vectors(), data, dimension=INF, **TINY)
@@ -247,7 +262,8 @@ def test_analysis_of_a_model(tmp_path: Path) -> None:
 
 def searching(folder: Path, watch: Watch = silent) -> Search:
     data = moons(count=100, seed=0)
-    return Search(Vectors(), data, Distance(data), folder, {**TINY, "validation": 0.0}, 20, 4, watch=watch)
+    settings = {**TINY, "validation": 0.0, "warmup": 0}
+    return Search(Vectors(), data, Distance(data), folder, settings, 20, 4, watch=watch)
 
 
 class Killed(BaseException):
@@ -345,12 +361,38 @@ def test_trials_of_living_processes_are_left_alone(tmp_path: Path) -> None:
     assert looked._next(optuna, study, (0,)).number == trial.number  # whoever comes next goes on with it
 
 
+def test_nothing_is_hopeless_in_the_warm_up(tmp_path: Path) -> None:
+    import optuna
+
+    looked = searching(tmp_path)
+    warm = replace(looked, settings={**looked.settings, "warmup": looked.settings["steps"]})
+    assert set(warm.run((8.0, 64.0, INF), (0,)).values) == {8.0, 64.0, INF}
+    assert not any(trial.intermediate_values for trial in warm._study(optuna).trials)
+
+
+def test_what_chance_parts_is_not_hopeless() -> None:
+    class Study:
+        def get_trials(self, deepcopy: bool) -> list[SimpleNamespace]:
+            return [
+                SimpleNamespace(number=i, intermediate_values={4: value}) for i, value in enumerate((1.0, 1.2, 2.0))
+            ]
+
+    better = search_module._among_the_better
+    assert better(Study(), 9, 4, 1.09) and not better(Study(), 9, 4, 1.3)
+    assert better(Study(), 9, 4, 0.9)
+
+
 @pytest.mark.parametrize("steps", [1, 2, 3, 10, 13])
 def test_every_rung_is_reached(tmp_path: Path, steps: int) -> None:
     import optuna
 
-    looked = replace(searching(tmp_path), settings={**TINY, "validation": 0.0, "steps": steps, "checkpoint_every": 7})
+    looked = searching(tmp_path)
+    looked = replace(looked, settings={**looked.settings, "steps": steps, "checkpoint_every": 7})
     looked.run((8.0,), (0,))
+    assert looked.work() == (
+        steps,
+        1 + len({step for step in (max(1, steps // 4), 2 * max(1, steps // 4)) if step <= steps}),
+    )
     first = max(1, steps // 4)
     reached = set(looked._study(optuna).trials[0].intermediate_values)
     assert reached == {step for step in (first, 2 * first) if step <= steps}
@@ -388,6 +430,21 @@ def test_settings_that_a_way_cannot_have_are_refused_before_data_are_read(pfgm: 
     assert matched.code == 2 and "D = 2" in matched.err  # which would be the last to be trained
     unknown = pfgm(*words, "preconditioning=none")
     assert unknown.code == 2 and "edm, matched, seen" in unknown.err
+
+
+@pytest.mark.parametrize("command", ["find-d", "robustness"])
+def test_other_data_of_the_same_name_are_other_data(command: str, pfgm: Pfgm, tmp_path: Path) -> None:
+    fit(Vectors(), moons(count=100, seed=0), dimension=INF, **TINY).save(tmp_path / "inf.safetensors")
+    words = [command, tmp_path / "inf.safetensors", "--dimensions", "64,inf", "--count", 20, "--seeds", 1]
+    words += ["--evaluations", 4, "--out", tmp_path / "page"]
+    words += ["--troubles", "steps"] if command == "robustness" else []
+    table = tmp_path / "rows.csv"
+    for size in (1, 5):
+        rows = size * np.random.default_rng(0).standard_normal((120, 2))
+        np.savetxt(table, rows, delimiter=",", header="x,y", comments="")
+        answer = pfgm(*words, "--data", table) if command == "robustness" else pfgm(*words[:2], table, *words[2:])
+        assert answer.code == (0 if size == 1 else 2), answer.err
+    assert "figures of another protocol" in answer.err and "compared with.of" in answer.err
 
 
 def test_command_on_a_run(pfgm: Pfgm, tmp_path: Path) -> None:
