@@ -32,7 +32,8 @@ FRESH = 500  # added to the seed of what vectors are compared with
 class Subject:
     """Data with a bad and a good network.
 
-    of: how the tables know it; training: what all its networks share; networks: by their size; bounds: of the D that
+    of: how the tables know it; training: what all its networks share, a preconditioning among it, so that D alone
+    differs; networks: by their size; bounds: of the D that
     one network is trained for.
     """
 
@@ -93,7 +94,12 @@ SUBJECTS: dict[str, Subject] = {
         Images(),
         partial(unlabelled, "digits"),
         lambda: OfImages("digits", unlabelled("digits")),
-        {"batch_size": 64, "learning_rate": 2e-3, "ema_half_life": 5_000},
+        {
+            "batch_size": 64,
+            "learning_rate": 2e-3,
+            "ema_half_life": 5_000,
+            "preconditioning": "edm",
+        },  # the same at all D
         {SMALL: UNET | {"channels": 4}, LARGE: UNET | {"channels": 24}},
     ),
     "cytometry": Subject(
@@ -101,7 +107,7 @@ SUBJECTS: dict[str, Subject] = {
         Vectors(),
         datasets.cytometry,
         lambda: Distance(datasets.cytometry(seed=FRESH), "sliced-wasserstein"),
-        {"batch_size": 256, "learning_rate": 2e-3, "ema_half_life": 20_000},
+        {"batch_size": 256, "learning_rate": 2e-3, "ema_half_life": 20_000, "preconditioning": "edm"},
         {SMALL: {"width": 16, "depth": 2}, LARGE: {"width": 128}},
     ),
     "5s-rrna": Subject(

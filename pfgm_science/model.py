@@ -33,6 +33,7 @@ from pfgm_science.denoiser import (
     Remembering,
     at_dimension,
     calls_of,
+    suited,
     wants_estimate,
 )
 from pfgm_science.errors import CheckpointError, ConfigError, DataError, NotFinite, PfgmError
@@ -672,12 +673,19 @@ def fit(
 
 
 def configure(adapter: Adapter, count: int, settings: Mapping[str, Any], start: Model | None = None) -> RunConfig:
-    """The adapter's recipe for `count` samples, the network of `start`, and the user's settings on top."""
+    """The adapter's recipe for `count` samples, the network of `start`, and the user's settings on top.
+
+    Where they say nothing of it the preconditioning is that of `start`, or what suits D.
+    """
     config = update(RunConfig(adapter=adapter.name), adapter.recipe(count))
     if start is not None:
         _check_kind(adapter, start)
         config = replace(config, network=dict(start.config.network))
-    return update(config, nest(settings))
+    config = update(config, nest(settings))
+    if "preconditioning" in settings or config.dimension_range is not None:
+        return config
+    usual = suited(config.dimension) if start is None else start.config.preconditioning
+    return replace(config, preconditioning=usual)
 
 
 def _check_kind(adapter: Adapter, start: Model) -> None:

@@ -19,7 +19,7 @@ from pfgm_science.constraints import Known
 from pfgm_science.data import Dataset
 from pfgm_science.denoiser import AtDimension, GivenDimension
 from pfgm_science.errors import ConfigError, DataError, PfgmError
-from pfgm_science.model import Model, fit, load, nest, sample_seeds
+from pfgm_science.model import Model, configure, fit, load, nest, sample_seeds
 from pfgm_science.training import read_log
 
 TINY: dict[str, Any] = {"steps": 3, "batch_size": 8, "network": {"width": 8, "depth": 1, "embedding": 8}}
@@ -346,6 +346,17 @@ def test_bare_names_find_their_table() -> None:
 def test_a_seed_out_of_range_is_refused_rather_than_folded(diffusion: Model, seed: int) -> None:
     with pytest.raises(ConfigError, match=r"it must lie in \[0, 2\^32\)"):
         diffusion.sample(1, seed=seed)
+
+
+def test_a_network_of_small_dimension_is_told_what_x_shows() -> None:
+    chosen = {D: configure(Vectors(), 30, {"dimension": D}).preconditioning for D in (1.0, 4.0, 4.5, 128.0, math.inf)}
+    assert chosen == {1.0: "seen", 4.0: "seen", 4.5: "edm", 128.0: "edm", math.inf: "edm"}
+    assert configure(Vectors(), 30, {"dimension": 2.0, "preconditioning": "edm"}).preconditioning == "edm"
+    assert configure(Vectors(), 30, {"dimension": 2.0, "dimension_range": (1, 8)}).preconditioning == "edm"
+    assert RunConfig(dimension=2.0).preconditioning == "edm"  # as models of before say it of themselves
+    small = fit(Vectors(), ROWS, dimension=2.0, **TINY)
+    assert small.config.preconditioning == "seen" and np.isfinite(small.sample(3, evaluations=3)).all()
+    assert fit(Vectors(), ROWS, dimension=64.0, start=small, **TINY).config.preconditioning == "seen"
 
 
 def test_training_starts_from_the_weights_and_the_network_of_another_model(tmp_path: Path) -> None:
