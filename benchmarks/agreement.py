@@ -218,8 +218,9 @@ def _as_drawn(curve: Curve) -> float:
 
 
 def _alone(curve: Curve) -> list[Curve]:
-    seeds = sorted({seed for found in curve.values.values() for seed in found})
-    alone = [{D: {seed: found[seed]} for D, found in curve.values.items() if seed in found} for seed in seeds]
+    """A curve of each seed that was drawn at every D."""
+    seeds = sorted(set.intersection(*map(set, curve.values.values())))
+    alone = [{D: {seed: found[seed]} for D, found in curve.values.items()} for seed in seeds]
     return [Curve(curve.way, values, 0.0) for values in alone]
 
 
