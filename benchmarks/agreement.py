@@ -22,8 +22,6 @@ TRAINED = "trained"
 CHEAP = {"one-network": ONE_NETWORK, "at-dimension": ANALYSIS}  # as the tables of the sweeps call them
 ALONG = "along the way"  # where errors of the noise are measured, as the tables call it
 DRAWS, SEED = 2000, 0
-
-
 BACKWARD = 2  # calls of a network that a gradient of it is worth
 SMALL, LARGE = "small", "large"
 
@@ -94,10 +92,7 @@ def curves(source: Source, results: Path = RESULTS) -> dict[str, Curve]:
     found = {}
     for way, name in {TRAINED: SEARCH, **CHEAP}.items():
         values: dict[float, dict[int, float]] = {}
-        cells = table.select(way=way, **source.key)
-        if way == "at-dimension" and source.joined:
-            cells = cells + table.select(way=TRAINED, D=math.inf, **source.key)
-        for cell in sorted(cells, key=lambda cell: float(cell["key"]["D"])):
+        for cell in sorted(_cells(source, table, way), key=lambda cell: float(cell["key"]["D"])):
             value = cell["figures"].get(source.figure)
             if value is not None:
                 value = 1 - float(value) if source.share else float(value)
@@ -105,6 +100,13 @@ def curves(source: Source, results: Path = RESULTS) -> dict[str, Curve]:
         if len(values) > 2:
             found[way] = Curve(name, values, 0.0)
     return found
+
+
+def _cells(source: Source, table: Table, way: str) -> list[dict[str, Any]]:
+    """What a way drew, a diffusion network at infinity included where it is joined."""
+    cells = table.select(way=way, **source.key)
+    joined = way == "at-dimension" and source.joined
+    return cells + table.select(way=TRAINED, D=math.inf, **source.key) if joined else cells
 
 
 def spread(curve: Curve) -> float:
@@ -147,9 +149,7 @@ def seconds(source: Source, way: str, results: Path = RESULTS) -> float:
     A training that was not noted counts as much as the others of its kind.
     """
     table = Table(source.table, results)
-    cells = table.select(errors=ALONG) if way == ALONG else table.select(way=way, **source.key)
-    if way == "at-dimension" and source.joined:
-        cells = cells + table.select(way=TRAINED, D=math.inf, **source.key)
+    cells = table.select(errors=ALONG) if way == ALONG else _cells(source, table, way)
     runs = {(_run(way, cell["key"]), cell["key"]["seed"]) for cell in cells}
     noted = {(run, c["key"]["seed"]): c["figures"]["seconds"] for run, _ in runs for c in table.select(training=run)}
     if not noted:
@@ -182,10 +182,10 @@ def work(source: Source, way: str, results: Path = RESULTS) -> float:
         steps = protocol["training"]["steps"]
         return float(found["steps"] / steps * training + found["judged"] * drawing)
     if way == ALONG:
-        return float(training + drawing)  # of fewer trajectories, each with a calibration
-    finite = len({cell["key"]["D"] for cell in table.select(way=way, **source.key)} - {"inf"})
-    each = source.calls if way == "at-dimension" and source.joined else 1
-    return float(training + (1 + each * finite) * drawing)
+        return float(training + drawing)  # about: a fourth of the trajectories, and ten readings at each level
+    drawn = {cell["key"]["D"] for cell in _cells(source, table, way)}
+    finite = source.calls if way == "at-dimension" and source.joined else 1
+    return float(training + sum(1 if D == "inf" else finite for D in drawn) * drawing)
 
 
 def searches(source: Source, results: Path = RESULTS) -> list[dict[str, Any]]:

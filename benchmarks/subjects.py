@@ -33,8 +33,7 @@ class Subject:
     """Data with a bad and a good network.
 
     of: how the tables know it; training: what all its networks share, a preconditioning among it, so that D alone
-    differs; networks: by their size; bounds: of the D that
-    one network is trained for.
+    differs; networks: by their size; bounds: of the D that one network is trained for.
     """
 
     of: Sized
@@ -94,12 +93,7 @@ SUBJECTS: dict[str, Subject] = {
         Images(),
         partial(unlabelled, "digits"),
         lambda: OfImages("digits", unlabelled("digits")),
-        {
-            "batch_size": 64,
-            "learning_rate": 2e-3,
-            "ema_half_life": 5_000,
-            "preconditioning": "edm",
-        },  # the same at all D
+        {"batch_size": 64, "learning_rate": 2e-3, "ema_half_life": 5_000, "preconditioning": "edm"},
         {SMALL: UNET | {"channels": 4}, LARGE: UNET | {"channels": 24}},
     ),
     "cytometry": Subject(

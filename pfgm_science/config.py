@@ -87,7 +87,7 @@ class RunConfig:
     for inf; `dimension` is then what samples are drawn at when nothing is asked. validation: share of the data held
     out. sigma_data: size of the encoded data, measured from them when not given. network: settings of the network.
     preconditioning: "edm", "matched" or "seen" (see denoiser.Preconditioned); a range of D has "edm" alone. A new run
-    of which it is not said has what suits its D (denoiser.suited).
+    of which it is not said has the usual one of its D (denoiser.usual_preconditioning).
     """
 
     adapter: str = ""

@@ -16,7 +16,7 @@ from pfgm_science.divergence import difference_divergence, with_divergence
 from pfgm_science.errors import ConfigError
 
 PRECONDITIONINGS = ("edm", "matched", "seen")
-TOLD = 4.0  # the largest D at which a network is told what x shows of its noise
+SEEN_UP_TO = 4.0  # the largest D at which a network is told what x shows of its noise
 FAR_OUT = 5.0  # in sigma: for Gaussian noise one coordinate in two million lies farther
 
 
@@ -150,13 +150,13 @@ class Preconditioned(nn.Module):
         return denoised if mask is None else denoised * mask.to(x.dtype)
 
 
-def suited(D: float) -> str:
-    """The preconditioning of a network that is trained at D alone, where nothing is said of it.
+def usual_preconditioning(D: float) -> str:
+    """The one of PRECONDITIONINGS that a network trained at D > 0 alone has, where nothing is said of it.
 
-    At D <= TOLD the noise in x is so seldom what sigma says that a network is better told what x shows; from 16 on that
-    is no help (`pfgm benchmark dimension preconditioning`).
+    At D <= SEEN_UP_TO the noise in x is so seldom what sigma says that a network is better told what x shows; from 16
+    on that is no help (measured, `pfgm benchmark dimension preconditioning`).
     """
-    return "seen" if D <= TOLD else "edm"
+    return "seen" if D <= SEEN_UP_TO else "edm"
 
 
 def check_preconditioning(name: str, D: float) -> None:

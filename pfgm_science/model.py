@@ -33,7 +33,7 @@ from pfgm_science.denoiser import (
     Remembering,
     at_dimension,
     calls_of,
-    suited,
+    usual_preconditioning,
     wants_estimate,
 )
 from pfgm_science.errors import CheckpointError, ConfigError, DataError, NotFinite, PfgmError
@@ -677,14 +677,15 @@ def configure(adapter: Adapter, count: int, settings: Mapping[str, Any], start: 
 
     Where they say nothing of it the preconditioning is that of `start`, or what suits D.
     """
-    config = update(RunConfig(adapter=adapter.name), adapter.recipe(count))
+    recipe = adapter.recipe(count)
+    config = update(RunConfig(adapter=adapter.name), recipe)
     if start is not None:
         _check_kind(adapter, start)
         config = replace(config, network=dict(start.config.network))
     config = update(config, nest(settings))
-    if "preconditioning" in settings or config.dimension_range is not None:
+    if "preconditioning" in {**recipe, **settings} or config.dimension_range is not None:
         return config
-    usual = suited(config.dimension) if start is None else start.config.preconditioning
+    usual = usual_preconditioning(config.dimension) if start is None else start.config.preconditioning
     return replace(config, preconditioning=usual)
 
 

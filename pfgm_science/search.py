@@ -93,9 +93,10 @@ class Search:
     def work(self) -> tuple[int, int]:
         """Steps of all trials, of those that were stopped as far as they came; and how often samples were judged."""
         trials = self._study(_optuna()).get_trials(deepcopy=False)
-        judged = sum(len(trial.intermediate_values) + trial.state.is_finished() for trial in trials)
-        stopped = sum(trial.state.name == "PRUNED" for trial in trials)
-        return sum(int(trial.user_attrs.get("steps", 0)) for trial in trials), judged - stopped
+        ended = [trial.state.name == "COMPLETE" for trial in trials]
+        reached = [max(trial.intermediate_values, default=0) for trial in trials]
+        steps = sum(self.settings["steps"] if end else rung for end, rung in zip(ended, reached, strict=True))
+        return steps, sum(ended) + sum(len(trial.intermediate_values) for trial in trials)
 
     def _study(self, optuna: Any) -> Any:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -192,7 +193,6 @@ class Search:
             if step in rungs and may_stop and step not in judged:
                 judged[step] = self._distance(model, seed)
                 trial.report(judged[step], step)
-            trial.set_user_attr("steps", step)
             trial.set_user_attr("seconds", before + time.monotonic() - started)
             if step in judged and may_stop and not _among_the_better(study, trial.number, step, judged[step]):
                 raise Stopped
@@ -210,7 +210,6 @@ class Search:
                     **settings,
                 )
                 found = self._distance(model, seed)
-                trial.set_user_attr("steps", steps)
             except NotFinite:
                 found = math.inf
         trial.set_user_attr("seconds", before + time.monotonic() - started)

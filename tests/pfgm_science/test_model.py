@@ -348,12 +348,17 @@ def test_a_seed_out_of_range_is_refused_rather_than_folded(diffusion: Model, see
         diffusion.sample(1, seed=seed)
 
 
-def test_a_network_of_small_dimension_is_told_what_x_shows() -> None:
+def test_a_network_of_small_dimension_is_told_what_x_shows(monkeypatch: pytest.MonkeyPatch) -> None:
     chosen = {D: configure(Vectors(), 30, {"dimension": D}).preconditioning for D in (1.0, 4.0, 4.5, 128.0, math.inf)}
     assert chosen == {1.0: "seen", 4.0: "seen", 4.5: "edm", 128.0: "edm", math.inf: "edm"}
     assert configure(Vectors(), 30, {"dimension": 2.0, "preconditioning": "edm"}).preconditioning == "edm"
     assert configure(Vectors(), 30, {"dimension": 2.0, "dimension_range": (1, 8)}).preconditioning == "edm"
     assert RunConfig(dimension=2.0).preconditioning == "edm"  # as models of before say it of themselves
+    chosen_by_recipe = Vectors()
+    recipe = {**chosen_by_recipe.recipe(30), "dimension": 2.0, "preconditioning": "edm"}
+    monkeypatch.setattr(Vectors, "recipe", lambda self, count: recipe)
+    assert configure(chosen_by_recipe, 30, {}).preconditioning == "edm"
+    monkeypatch.undo()
     small = fit(Vectors(), ROWS, dimension=2.0, **TINY)
     assert small.config.preconditioning == "seen" and np.isfinite(small.sample(3, evaluations=3)).all()
     assert fit(Vectors(), ROWS, dimension=64.0, start=small, **TINY).config.preconditioning == "seen"
